@@ -1,0 +1,1 @@
+"""What exists, what was asked for and what happened: tables, the dataset folder, storage, errors."""
