@@ -1,1 +1,1 @@
-"""What exists, what was asked for and what happened: tables, the dataset folder, storage, errors."""
+"""What exists, what was asked for, what happened: tables, dataset folder, storage, errors."""

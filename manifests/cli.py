@@ -1,0 +1,74 @@
+"""What the verbs' command lines share: their common options and how they end.
+
+A verb is a function that takes a `Ui` among its arguments; `ends` turns errors into one line and
+an exit code: 2 wrong use or input, 3 stopped by the environment, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from manifests.console import Ui
+from manifests.errors import ClipmillError
+
+INTERRUPTED = 130
+
+Root = Annotated[
+    str, typer.Option("--root", envvar="CLIPMILL_ROOT", help="The dataset folder.", metavar="DIR")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more, with tracebacks.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, do nothing.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when a clip failed.")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", min=0, help="Worker processes (0: one for each processor core).")
+]
+
+
+def app() -> typer.Typer:
+    """Return an empty typer app with the settings that all verbs share."""
+    return typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+@contextlib.contextmanager
+def ends(json: bool, quiet: bool, verbose: bool, speaks: bool = True) -> Iterator[Ui]:
+    """Run a verb: give it its Ui, end it with one message and the right exit code."""
+    ui = Ui(json=json, quiet=quiet, verbose=verbose, speaks=speaks)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield ui
+    except ClipmillError as error:
+        _fail(ui, str(error), error.exit_code, error)
+    except KeyboardInterrupt as error:
+        text = "interrupted; what was finished is kept. Run the same command again to go on."
+        _fail(ui, text, INTERRUPTED, error)
+    else:
+        ui.flush()
+
+
+def _fail(ui: Ui, text: str, code: int, error: BaseException) -> None:
+    if ui.verbose:
+        import traceback
+
+        traceback.print_exception(error)
+    ui.error(text)
+    ui.finish({"error": text, "exit_code": code})
+    ui.flush()
+    raise typer.Exit(code) from None
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a verb as Ctrl-C does: everything finished is recorded first."""
+    raise KeyboardInterrupt
