@@ -1,0 +1,1 @@
+"""The shard format and the order in which shards are read."""

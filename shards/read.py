@@ -1,0 +1,176 @@
+"""Read shards by offset, without the tar: a memory map a shard, a view a clip.
+
+Opening a shard costs a size check. A clip's bytes are hashed the first time this process reads
+it (xxh3, about a third of a copy's time) and its header compared with its row every time.
+`scan` reads a tar as a tar, member by member, and gives back its samples and rows: adoption
+and verify use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import tarfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from manifests.errors import ClipmillError
+from manifests.spec import ClipSpec
+from shards.format import (
+    EXTENSION,
+    NPY_HEADER,
+    UNLABELLED,
+    Sample,
+    decode_pixels,
+    npy_header,
+)
+from shards.write import sample_row
+
+OPEN_SHARDS = 256
+
+
+class ShardReader:
+    """Memory-mapped shards of one folder, the least recently used closed first."""
+
+    def __init__(self, folder: Path, spec: ClipSpec, sizes: dict[str, int]) -> None:
+        self._folder, self._spec, self._sizes = folder, spec, sizes
+        self._maps: OrderedDict[str, mmap.mmap] = OrderedDict()
+        self._checked: set[tuple[str, int]] = set()
+
+    def pixels(self, shard: str, offset: int, nbytes: int, xxh3: str, clip: str) -> NDArray:
+        """Return a clip as uint8 (T, H, W, C); raw clips are read-only views of the map.
+
+        Raises:
+            ClipmillError: missing shard, wrong size, header or digest; names shard and clip.
+        """
+        view = memoryview(self._map(shard))
+        payload = view[offset : offset + nbytes]
+        if len(payload) != nbytes or offset < 0:
+            raise _damaged(shard, clip, f"bytes {offset}+{nbytes} lie outside the shard")
+        raw = self._spec.codec == "raw"
+        if raw and view[offset - NPY_HEADER : offset] != npy_header(self._spec.shape):
+            raise _damaged(shard, clip, "no .npy header of its shape stands before its pixels")
+        if (shard, offset) not in self._checked:
+            if xxhash.xxh3_64_hexdigest(payload) != xxh3:
+                raise _damaged(shard, clip, "its bytes do not have the digest of its row")
+            self._checked.add((shard, offset))
+        try:
+            return decode_pixels(payload, self._spec.codec, self._spec)
+        except ValueError as error:
+            raise _damaged(shard, clip, str(error)) from error
+
+    def _map(self, shard: str) -> mmap.mmap:
+        found = self._maps.get(shard)
+        if found is not None:
+            self._maps.move_to_end(shard)
+            return found
+        path = self._folder / shard
+        try:
+            with path.open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (FileNotFoundError, ValueError) as error:
+            raise _damaged(shard, "all its clips", f"missing or empty ({error})") from error
+        expected = self._sizes.get(shard)
+        if len(mapped) != expected:
+            raise _damaged(shard, "all its clips", f"{len(mapped)} bytes; its row says {expected}")
+        self._maps[shard] = mapped
+        if len(self._maps) > OPEN_SHARDS:
+            # Not closed by hand: views of it may live; the map goes with the last of them.
+            self._maps.popitem(last=False)
+        return mapped
+
+
+def _damaged(shard: str, clip: str, what: str) -> ClipmillError:
+    return ClipmillError(
+        f"shard {shard}, clip {clip}: {what}. Run `clipmill verify --root DIR` to see all "
+        "damage; put the shard back from a copy or pack into a new folder."
+    )
+
+
+def scan(path: Path, shard: str, spec: ClipSpec) -> Iterator[tuple[Sample, dict[str, Any]]]:
+    """Read a tar member by member and yield each sample with the row it should have.
+
+    Raises:
+        ValueError: not a whole shard of this spec; the message says where it breaks.
+    """
+    extension = EXTENSION[spec.codec]
+    skip = NPY_HEADER if spec.codec == "raw" else 0
+    index = 0
+    try:
+        with tarfile.open(path, "r:") as tar:
+            group: dict[str, tuple[int, bytes]] = {}
+            key = ""
+            for member in tar:
+                stem, _, ending = member.name.partition(".")
+                if not member.isreg() or (group and stem != key) or ending in group:
+                    raise ValueError(f"member {member.name!r} does not belong there")
+                file = tar.extractfile(member)
+                data = file.read() if file else b""
+                if len(data) != member.size:
+                    raise ValueError(f"member {member.name!r} is cut short")
+                key, group[ending] = stem, (member.offset_data, data)
+                if set(group) == {extension, "cls", "json"}:
+                    sample = _sample(key, group, extension, skip, spec)
+                    offset, payload = group[extension]
+                    rest = memoryview(payload)[skip:]
+                    yield sample, sample_row(sample, shard, index, offset + skip, rest, spec)
+                    group, index = {}, index + 1
+            if group:
+                raise ValueError(f"sample {key!r} lacks members")
+            _require_end(path, tar.offset)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ValueError(f"not a whole tar ({error})") from error
+
+
+def _require_end(path: Path, offset: int) -> None:
+    """A tar ends with two zero blocks; without them it was cut between members."""
+    with path.open("rb") as file:
+        file.seek(max(offset - 512, 0))
+        tail = file.read()
+    if len(tail) < 1024 or tail.strip(b"\0"):
+        raise ValueError("the tar has no end mark: it is cut, or a header is damaged")
+
+
+def _sample(
+    key: str, group: dict[str, tuple[int, bytes]], extension: str, skip: int, spec: ClipSpec
+) -> Sample:
+    payload = group[extension][1]
+    if skip and payload[:skip] != npy_header(spec.shape):
+        raise ValueError(f"{key}.{extension} is no clip of shape {spec.shape}")
+    pixels = decode_pixels(memoryview(payload)[skip:], spec.codec, spec)
+    try:
+        about = json.loads(group["json"][1])
+        label_id = int(group["cls"][1])
+        return Sample(
+            clip_id=about["clip_id"],
+            label_id=None if label_id == UNLABELLED else label_id,
+            label=about["label"],
+            video_id=about["video_id"],
+            start_s=about["start_s"],
+            end_s=about["end_s"],
+            pixels=pixels,
+            indices=tuple(about["indices"]),
+            stride=about["stride"],
+            mirrored=about["mirrored"],
+            fps=about["fps"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{key}.json or {key}.cls is not what pack writes ({error})") from error
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's sha256 in hexadecimal, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def as_array(values: Any, dtype: type) -> NDArray:
+    """Return a table column as a numpy array."""
+    return np.asarray(values.to_numpy(zero_copy_only=False), dtype)

@@ -1,0 +1,252 @@
+"""Batches of clips from the shards of one split: exact, deterministic, resumable.
+
+A clip is copied once, from the memory map straight into a reused batch buffer, cut to the window
+the network takes (about 0.1 ms for 16x112x112 of 32x128x128). The order is shards/plan.py's: each
+clip once an epoch, the same global batches for any number of ranks. `state_dict` is a handful of
+plain numbers and advances when a batch has been consumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manifests.dataset import Dataset
+from manifests.errors import ClipmillError
+from manifests.spec import CHANNELS, ClipSpec
+from shards import plan
+from shards.format import UNLABELLED
+from shards.read import ShardReader
+from shards.write import FOLDER
+
+_TIME, _TOP, _LEFT, _DEVICE = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a network takes of a stored clip: frames, and a crop in pixels."""
+
+    frames: int
+    height: int
+    width: int
+
+    def require_inside(self, spec: ClipSpec) -> None:
+        """Raise unless the window fits into the stored clip."""
+        stored = (spec.frames, spec.height, spec.width)
+        if min(self.frames, self.height, self.width) < 1 or any(
+            mine > theirs
+            for mine, theirs in zip((self.frames, self.height, self.width), stored, strict=True)
+        ):
+            raise ClipmillError(
+                f"a window of {self.frames} frames of {self.height}x{self.width} does not fit into "
+                f"stored clips of {spec.frames} frames of {spec.height}x{spec.width}. "
+                "Take a smaller --frames or --crop, or pack with a larger ClipSpec."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One rank's share of a global batch; `pixels` is valid until the next batch is asked for.
+
+    pixels uint8 (N, T, H, W, C); labels int64 (N,), -1 where there is none; rows int64 (N,), the
+    sample's place in `Stream.clip_ids`, -1 for padding; random int64 (N,) below 2^31, drawn from
+    (seed, epoch, clip) for augmentation on the device.
+    """
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+    rows: NDArray[np.int64]
+    random: torch.Tensor
+
+    @property
+    def valid(self) -> torch.Tensor:
+        """Bool (N,): false for padding, which counts for nothing."""
+        return torch.from_numpy(self.rows != plan.PAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The columns that reading needs, one entry a sample, in the order of clip_id."""
+
+    clip_ids: list[str]
+    shards: list[str]
+    shard_of: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    nbytes: NDArray[np.int64]
+    xxh3: list[str]
+
+    @property
+    def digest(self) -> str:
+        """Name of this list of samples."""
+        return plan.digest(self.clip_ids, (self.shards[number] for number in self.shard_of))
+
+
+def read_samples(dataset: Dataset, split: str, split_set: str | None) -> Samples:
+    """Return the packed clips of one split, sorted by clip_id.
+
+    Raises:
+        ClipmillError: a shard of another ClipSpec, or a sample of a shard that has no row.
+    """
+    specs = {row["shard"]: row["spec"] for row in dataset.parts("shards").to_pylist()}
+    for shard, spec in specs.items():
+        if spec != dataset.spec.digest:
+            raise ClipmillError(
+                f"shard {shard} was packed with ClipSpec {spec}; dataset.toml says "
+                f"{dataset.spec.digest}. Put the dataset.toml back that it was packed with."
+            )
+    split_of = dataset.split_of(split_set)
+    rows = dataset.parts("samples")
+    ids = rows["clip_id"].to_pylist()
+    rows = rows.filter([split_of.get(name) == split for name in ids])
+    names = rows["shard"].to_pylist()
+    shards = sorted(set(names))
+    if unknown := [name for name in shards if name not in specs]:
+        raise ClipmillError(
+            f"the table of samples names shard {unknown[0]}, which the table of shards lacks. "
+            "Run `clipmill verify --root DIR`."
+        )
+    number = {name: index for index, name in enumerate(shards)}
+    return Samples(
+        rows["clip_id"].to_pylist(),
+        shards,
+        np.array([number[name] for name in names], np.int64),
+        rows["label_id"].fill_null(UNLABELLED).to_numpy().astype(np.int64),
+        rows["offset"].to_numpy().astype(np.int64),
+        rows["nbytes"].to_numpy().astype(np.int64),
+        rows["xxh3"].to_pylist(),
+    )
+
+
+class Stream:
+    """Iterate one split in global batches; each iteration goes on where the state stands.
+
+    With `train` the order is permuted, windows are drawn and the tail is dropped; without, the
+    order is the table's, windows are centred and the last batch is padded. An iteration ends
+    with its epoch; the next one begins the following epoch.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str,
+        window: Window,
+        *,
+        global_batch: int,
+        train: bool,
+        seed: int = 0,
+        split_set: str | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        window.require_inside(dataset.spec)
+        self.samples = read_samples(dataset, split, split_set)
+        self.tail: plan.Tail = "drop" if train else "pad"
+        count = len(self.samples.clip_ids)
+        plan.require_batch(
+            count, global_batch, self.tail, f"split {split!r} of {dataset.storage.root}"
+        )
+        self.window, self.global_batch, self.train, self.seed = window, global_batch, train, seed
+        self.rank, self.world = rank, world
+        self.epoch = self.step = 0
+        self.digest = self.samples.digest
+        self._spec = dataset.spec
+        self._keys = plan.clip_keys(self.samples.clip_ids)
+        sizes = dataset.parts("shards")
+        self._reader = ShardReader(
+            dataset.storage.local(FOLDER),
+            dataset.spec,
+            dict(zip(sizes["shard"].to_pylist(), sizes["bytes"].to_pylist(), strict=True)),
+        )
+        share = -(-global_batch // world)
+        self._buffer = torch.empty(
+            (share, window.frames, window.height, window.width, CHANNELS), dtype=torch.uint8
+        )
+
+    @property
+    def clip_ids(self) -> list[str]:
+        """Ids of the split's packed clips; `Batch.rows` points into it."""
+        return self.samples.clip_ids
+
+    @property
+    def dropped(self) -> int:
+        """Clips that each epoch leaves out because they fill no batch."""
+        return len(self.clip_ids) - len(self) * self.global_batch if self.tail == "drop" else 0
+
+    def __len__(self) -> int:
+        """Steps in an epoch."""
+        return plan.steps(len(self.clip_ids), self.global_batch, self.tail)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self._order()
+        while self.step < len(self):
+            rows = plan.batch(order, self.step, self.global_batch, self.rank, self.world)
+            # Counted before it is handed over: whoever saves while working on a batch has it done.
+            self.step += 1
+            yield self._read(rows)
+        self.epoch, self.step = self.epoch + 1, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream stands; the batch handed out last counts as consumed."""
+        return {
+            "version": plan.VERSION,
+            "digest": self.digest,
+            "seed": self.seed,
+            "global_batch": self.global_batch,
+            "epoch": self.epoch,
+            "step": self.step,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state; any number of ranks, but the same data, seed and global batch."""
+        mine = self.state_dict()
+        for key in ("version", "digest", "seed", "global_batch"):
+            if state.get(key) != mine[key]:
+                raise ClipmillError(
+                    f"the saved position was reached with {key} {state.get(key)}, this run has "
+                    f"{mine[key]}. Resume with the same data and options, or start a new run."
+                )
+        self.epoch, self.step = int(state["epoch"]), int(state["step"])
+
+    def _order(self) -> plan.Indices:
+        if not self.train:
+            return np.arange(len(self.clip_ids), dtype=np.int64)
+        return plan.order(self.samples.shard_of, self.digest, self.seed, self.epoch)
+
+    def _draw(self, rows: NDArray[np.int64], purpose: int, bound: int) -> NDArray[np.int64]:
+        """A number in [0, bound) a sample; for evaluation the middle one."""
+        if not self.train:
+            return np.full(len(rows), bound // 2 if bound else 0)
+        return plan.draws(self._keys[rows], self.seed, self.epoch, purpose, bound)
+
+    def _read(self, rows: NDArray[np.int64]) -> Batch:
+        table, window, spec = self.samples, self.window, self._spec
+        starts = self._draw(rows, _TIME, spec.frames - window.frames + 1)
+        tops = self._draw(rows, _TOP, spec.height - window.height + 1)
+        lefts = self._draw(rows, _LEFT, spec.width - window.width + 1)
+        out = self._buffer.numpy()
+        for place, row in enumerate(rows):
+            if row == plan.PAD:
+                out[place] = 0
+                continue
+            clip = self._reader.pixels(
+                table.shards[table.shard_of[row]],
+                int(table.offsets[row]),
+                int(table.nbytes[row]),
+                table.xxh3[row],
+                table.clip_ids[row],
+            )
+            time, top, left = starts[place], tops[place], lefts[place]
+            out[place] = clip[
+                time : time + window.frames,
+                top : top + window.height,
+                left : left + window.width,
+            ]
+        labels = np.where(rows == plan.PAD, UNLABELLED, table.labels[rows])
+        random = plan.draws(self._keys[rows], self.seed, self.epoch, _DEVICE, 2**31)
+        return Batch(self._buffer, torch.from_numpy(labels), rows, torch.from_numpy(random))

@@ -1,0 +1,167 @@
+"""Write one shard: a plain WebDataset tar, the same bytes for the same samples every time.
+
+Samples come from an iterator, so one clip is in memory at a time. The tar appears under its name
+when it is whole. webdataset is imported when the first shard is written, for it imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import xxhash
+
+from manifests.spec import ClipSpec
+from manifests.storage import Storage, Writer
+from shards.format import BLOCK, EXTENSION, NPY_HEADER, Sample, members, padded
+
+FOLDER = "shards"
+_CHUNK = 1 << 20
+
+
+def shard_path(shard: str) -> str:
+    """Return where a shard lies under the root."""
+    return f"{FOLDER}/{shard}"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a shard turned out to be: one row of `shards` and the rows of `samples`."""
+
+    shard: dict[str, Any]
+    samples: list[dict[str, Any]]
+
+
+class _Digesting:
+    """Gathers the tar writer's small writes into large ones and hashes them."""
+
+    def __init__(self) -> None:
+        self.out: Writer | None = None
+        self.sha256, self.bytes = hashlib.sha256(), 0
+        self._waiting = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._waiting += data
+        if len(self._waiting) >= _CHUNK:
+            self.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        self.sha256.update(self._waiting)
+        self.bytes += len(self._waiting)
+        assert self.out is not None
+        self.out.write(bytes(self._waiting))
+        self._waiting.clear()
+
+
+class _NothingToWrite(Exception):
+    """No sample came: leaves the writer's block so that no file appears."""
+
+
+def write_shard(
+    storage: Storage,
+    shard: str,
+    split: str,
+    generation: int,
+    samples: Iterable[Sample],
+    spec: ClipSpec,
+    versions: dict[str, str],
+) -> Written | None:
+    """Write `samples` in order as `shards/SHARD` and return its rows; None when there was none."""
+    import webdataset as wds
+
+    rows: list[dict[str, Any]] = []
+    sink = _Digesting()
+    with contextlib.suppress(_NothingToWrite), storage.writer(shard_path(shard)) as out:
+        sink.out = out
+        tar = wds.TarWriter(sink, encoder=False, mtime=0)  # type: ignore[arg-type]
+        for sample in samples:
+            values = members(sample, spec.codec)
+            start = tar.tarstream.offset
+            tar.write(values)
+            rows.append(_row(sample, values, shard, len(rows), start, spec))
+        if not rows:
+            raise _NothingToWrite
+        tar.close()
+        sink.flush()
+    if not rows:
+        return None
+    digest = sink.sha256.hexdigest()
+    row = shard_row(shard, split, len(rows), sink.bytes, digest, spec, generation, versions)
+    return Written(row, rows)
+
+
+def shard_row(
+    shard: str,
+    split: str,
+    samples: int,
+    size: int,
+    sha256: str,
+    spec: ClipSpec,
+    generation: int,
+    versions: dict[str, str],
+) -> dict[str, Any]:
+    """Return one row of the table `shards`."""
+    return {
+        "shard": shard,
+        "split": split,
+        "samples": samples,
+        "bytes": size,
+        "sha256": sha256,
+        "spec": spec.digest,
+        "generation": generation,
+        "versions": json.dumps(versions | own_versions(), sort_keys=True),
+    }
+
+
+def own_versions() -> dict[str, str]:
+    """Return the versions of what turns pixels into tar bytes."""
+    names = ("webdataset", "simplejpeg", "numpy")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def _row(
+    sample: Sample, values: dict[str, Any], shard: str, index: int, start: int, spec: ClipSpec
+) -> dict[str, Any]:
+    """Find the payload: members stand in sorted order, each a header block, then padded bytes.
+
+    |hdr|cls...|hdr|json.......|hdr|npy header 128|pixels...|   (jpg comes between cls and json)
+    start                                         ^offset
+    """
+    extension = EXTENSION[spec.codec]
+    payload = values[extension]
+    offset = start + BLOCK
+    for name in sorted(set(values) - {"__key__"}):
+        if name == extension:
+            break
+        offset += padded(len(values[name])) + BLOCK
+    skip = NPY_HEADER if spec.codec == "raw" else 0
+    return sample_row(sample, shard, index, offset + skip, payload[skip:], spec)
+
+
+def sample_row(
+    sample: Sample, shard: str, index: int, offset: int, payload: bytes | memoryview, spec: ClipSpec
+) -> dict[str, Any]:
+    """Return one row of the table `samples`; `payload` is what lies at `offset`."""
+    return {
+        "clip_id": sample.clip_id,
+        "key": sample.clip_id,
+        "shard": shard,
+        "index": index,
+        "label_id": sample.label_id,
+        "offset": offset,
+        "nbytes": len(payload),
+        "frames": spec.frames,
+        "height": spec.height,
+        "width": spec.width,
+        "codec": spec.codec,
+        "indices": list(sample.indices),
+        "stride": sample.stride,
+        "mirrored": sample.mirrored,
+        "xxh3": xxhash.xxh3_64_hexdigest(payload),
+    }
