@@ -1,0 +1,159 @@
+"""A safetensors file of two parts, each with its own digest: what is published, what resumes.
+
+The format is Hugging Face's (8 bytes of length, a JSON header, the tensors' bytes), so any
+safetensors reader opens it; nothing in it can run. Written here rather than by their library
+because this way the bytes depend only on the content and go through storage's one door.
+Writing reads each tensor twice (digest, file) and copies only what is not on the CPU or not
+contiguous; reading maps the file and hashes the parts that are asked for, about 5 GB/s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import xxhash
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from manifests.errors import ClipmillError
+from manifests.storage import LocalStorage
+
+DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint64: "U64",
+    torch.uint32: "U32",
+    torch.uint16: "U16",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+PREFIXES = {"checkpoint": "", "state": "state/"}
+"""Each part's tensors start with its prefix; those without another's are the checkpoint's."""
+MAX_HEADER = 100_000_000  # the limit of every safetensors reader
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A JSON text and the tensors that belong to it, by their names in the file."""
+
+    text: str
+    tensors: Mapping[str, Tensor]
+
+
+def write(path: Path, parts: Mapping[str, Part]) -> None:
+    """Put a whole file in place of `path`; after a kill at any moment the old or the new stands.
+
+    Temporary files that killed processes of this machine left beside it are removed.
+
+    Raises:
+        ClipmillError: a tensor that cannot be stored, a header above 100 MB.
+        StoppedError: the disk is full or cannot be written; the old file is whole.
+    """
+    metadata, entries = {"format": "pt"}, {}
+    host: dict[str, Tensor] = {}
+    for name, part in parts.items():
+        mine = {key: _on_host(key, tensor) for key, tensor in part.tensors.items()}
+        metadata[f"clipmill.{name}"] = part.text
+        metadata[f"clipmill.{name}.xxh3"] = _digest(part.text, mine)
+        host |= mine
+    # Wide types first, so that every tensor starts at a multiple of its element's size.
+    order = sorted(host, key=lambda key: (-host[key].element_size(), key))
+    offset = 0
+    for key in order:
+        end = offset + host[key].nbytes
+        shape, dtype = list(host[key].shape), DTYPES[host[key].dtype]
+        entries[key] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, end]}
+        offset = end
+    header = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    if len(header) > MAX_HEADER:
+        raise ClipmillError(
+            f"{path}: the plain values take {len(header)} bytes; expected at most {MAX_HEADER}. "
+            f"Keep long lists of numbers in tensors."
+        )
+    path = path.expanduser().absolute()
+    storage, folder = LocalStorage(path.parent.parent), path.parent.name or "."
+    storage.clean(folder)
+    with storage.writer(f"{folder}/{path.name}") as out:
+        out.write(len(header).to_bytes(8, "little") + header)
+        for key in order:
+            out.write(_raw(host[key]))
+
+
+def read(path: Path, wanted: Iterable[str]) -> dict[str, Part]:
+    """Return the parts in `wanted` that the file has, their digests checked; tensors on the CPU.
+
+    Raises:
+        ClipmillError: no such file, another format, a truncated or damaged file.
+    """
+    if not path.is_file():
+        raise ClipmillError(f"no checkpoint at {path}; expected a .safetensors file by clipmill.")
+    found = {}
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata, keys = file.metadata() or {}, sorted(file.keys())
+            for name in wanted:
+                if f"clipmill.{name}" not in metadata:
+                    continue
+                tensors = {key: file.get_tensor(key) for key in keys if _part_of(key) == name}
+                text = metadata[f"clipmill.{name}"]
+                if metadata.get(f"clipmill.{name}.xxh3") != _digest(text, tensors):
+                    raise ClipmillError(
+                        f"{path} is damaged: the digest of its {name} does not match its bytes. "
+                        f"Use another checkpoint of the run, or copy the file again."
+                    )
+                found[name] = Part(text, tensors)
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise ClipmillError(_unreadable(path, error)) from error
+    return found
+
+
+def _part_of(key: str) -> str:
+    return "state" if key.startswith(PREFIXES["state"]) else "checkpoint"
+
+
+def _on_host(key: str, tensor: Tensor) -> Tensor:
+    if tensor.dtype not in DTYPES or tensor.layout != torch.strided or tensor.is_meta:
+        raise ClipmillError(
+            f"tensor {key!r} is {tensor.dtype}, {tensor.layout} on {tensor.device}; a checkpoint "
+            f"holds dense tensors of {', '.join(str(d).split('.')[1] for d in DTYPES)}."
+        )
+    return tensor.detach().cpu().contiguous()
+
+
+def _raw(tensor: Tensor) -> memoryview:
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """xxh3 of the text and of every tensor's name, type, shape and bytes, in order of name."""
+    digest = xxhash.xxh3_128(text.encode())
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        digest.update(f"\0{key}\0{DTYPES.get(tensor.dtype)}\0{list(tensor.shape)}\0".encode())
+        digest.update(_raw(tensor))
+    return digest.hexdigest()
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"PK\x03\x04" or start[:1] == b"\x80":
+        return (
+            f"{path} is a pickle (a PyTorch .pth file), not a clipmill checkpoint; pickles are "
+            f"never run. Bring such weights in with `clipmill train --init {path.name}`."
+        )
+    return (
+        f"{path} is not a whole safetensors file: {error}. If it was cut short in copying, copy "
+        f"it again; otherwise use another checkpoint of the run."
+    )
