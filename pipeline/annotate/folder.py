@@ -154,16 +154,19 @@ def _split(
 
 def _check(clips: dict[str, tuple[rows.Clip, Listed]], found: rows.Annotation) -> None:
     """Warn of what makes test figures wrong: groups in several parts, classes never trained."""
-    parts: dict[str, set[str]] = defaultdict(set)
+    part_of: dict[str, str] = {}
+    crossing: set[str] = set()
     classes: dict[str, set[str]] = defaultdict(set)
     for row in found.splits:
         clip = clips[row.clip_id][0]
-        parts[clip.group or clip.source].add(row.split)
+        unit = clip.group or clip.source
+        if part_of.setdefault(unit, row.split) != row.split:
+            crossing.add(unit)
         classes[row.split].add(str(clip.label))
-    if crossing := [unit for unit, of in parts.items() if len(of) > 1]:
+    if crossing:
         found.warnings.append(
-            f"{len(crossing):,} groups or videos have clips in several splits, {some(crossing)}; "
-            "figures on val and test will come out too good."
+            f"{len(crossing):,} groups or videos have clips in several splits, "
+            f"{some(list(crossing))}; figures on val and test will come out too good."
         )
     if untrained := (classes["val"] | classes["test"]) - classes["train"]:
         found.warnings.append(f"classes without a clip in train: {some(list(untrained))}")

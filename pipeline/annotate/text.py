@@ -66,7 +66,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text without surrounding blanks) of every line not blank."""
     with open_text(path) as handle:
         for number, line in enumerate(handle, 1):
-            text = line.strip()
+            text = line.strip(" \t\r\n")  # other blanks, such as U+3000, may belong to a name
             if "\0" in text:
                 raise bad_line(path, number, "a NUL byte", "text", "Is this a binary file?")
             if text:
