@@ -163,7 +163,7 @@ def load(
     path = Path(path)
     parts = tensorfile.read(path, tensorfile.PREFIXES if with_state else ["checkpoint"])
     if "checkpoint" not in parts:
-        raise ClipmillError(f"{path} holds tensors, but is no clipmill checkpoint. {CURE}")
+        raise ClipmillError(f"{path} has no description of a network. {CURE}")
     part = parts["checkpoint"]
     try:
         document = json.loads(part.text)

@@ -10,7 +10,7 @@ contiguous; reading maps the file and hashes the parts that are asked for, about
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,8 @@ DTYPES = {
 }
 PREFIXES = {"checkpoint": "", "state": "state/"}
 """Each part's tensors start with its prefix; those without another's are the checkpoint's."""
+PARTS = "clipmill.parts"
+"""The metadata key of the parts and their digests: a part whose own key is damaged is missed."""
 MAX_HEADER = 100_000_000  # the limit of every safetensors reader
 
 
@@ -59,13 +61,14 @@ def write(path: Path, parts: Mapping[str, Part]) -> None:
         ClipmillError: a tensor that cannot be stored, a header above 100 MB.
         StoppedError: the disk is full or cannot be written; the old file is whole.
     """
-    metadata, entries = {"format": "pt"}, {}
+    metadata, entries, digests = {"format": "pt"}, {}, {}
     host: dict[str, Tensor] = {}
     for name, part in parts.items():
         mine = {key: _on_host(key, tensor) for key, tensor in part.tensors.items()}
         metadata[f"clipmill.{name}"] = part.text
-        metadata[f"clipmill.{name}.xxh3"] = _digest(part.text, mine)
+        digests[name] = _digest(part.text, mine)
         host |= mine
+    metadata[PARTS] = json.dumps(digests)
     # Wide types first, so that every tensor starts at a multiple of its element's size.
     order = sorted(host, key=lambda key: (-host[key].element_size(), key))
     offset = 0
@@ -81,8 +84,8 @@ def write(path: Path, parts: Mapping[str, Part]) -> None:
             f"{path}: the plain values take {len(header)} bytes; expected at most {MAX_HEADER}. "
             f"Keep long lists of numbers in tensors."
         )
-    path = path.expanduser().absolute()
-    storage, folder = LocalStorage(path.parent.parent), path.parent.name or "."
+    parent = path.expanduser().parent.resolve()
+    storage, folder = LocalStorage(parent.parent), parent.name
     storage.clean(folder)
     with storage.writer(f"{folder}/{path.name}") as out:
         out.write(len(header).to_bytes(8, "little") + header)
@@ -90,7 +93,7 @@ def write(path: Path, parts: Mapping[str, Part]) -> None:
             out.write(_raw(host[key]))
 
 
-def read(path: Path, wanted: Iterable[str]) -> dict[str, Part]:
+def read(path: Path, wanted: Collection[str]) -> dict[str, Part]:
     """Return the parts in `wanted` that the file has, their digests checked; tensors on the CPU.
 
     Raises:
@@ -98,24 +101,29 @@ def read(path: Path, wanted: Iterable[str]) -> dict[str, Part]:
     """
     if not path.is_file():
         raise ClipmillError(f"no checkpoint at {path}; expected a .safetensors file by clipmill.")
-    found = {}
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata, keys = file.metadata() or {}, sorted(file.keys())
-            for name in wanted:
-                if f"clipmill.{name}" not in metadata:
+            if PARTS not in metadata:
+                raise ClipmillError(
+                    f"{path} is a safetensors file, but no clipmill checkpoint. Use one that "
+                    f"clipmill wrote; other weights come in with `clipmill train --init`."
+                )
+            found = {}
+            for name, digest in dict(json.loads(metadata[PARTS])).items():
+                if name not in wanted:
                     continue
+                text = metadata.get(f"clipmill.{name}", "")
                 tensors = {key: file.get_tensor(key) for key in keys if _part_of(key) == name}
-                text = metadata[f"clipmill.{name}"]
-                if metadata.get(f"clipmill.{name}.xxh3") != _digest(text, tensors):
+                if _digest(text, tensors) != digest:
                     raise ClipmillError(
                         f"{path} is damaged: the digest of its {name} does not match its bytes. "
                         f"Use another checkpoint of the run, or copy the file again."
                     )
                 found[name] = Part(text, tensors)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+            return found
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
         raise ClipmillError(_unreadable(path, error)) from error
-    return found
 
 
 def _part_of(key: str) -> str:
