@@ -56,6 +56,8 @@ def ends(json: bool, quiet: bool, verbose: bool, speaks: bool = True) -> Iterato
         _fail(ui, text, INTERRUPTED, error)
     else:
         ui.flush()
+        if ui.exit_code:
+            raise typer.Exit(ui.exit_code)
 
 
 def _fail(ui: Ui, text: str, code: int, error: BaseException) -> None:

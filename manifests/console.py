@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LINE_EVERY_S = 60.0
+FILE_WIDTH = 160  # columns where the output is no terminal
 
 
 class Progress:
@@ -67,6 +68,7 @@ class Ui:
     quiet: bool = False
     verbose: bool = False
     speaks: bool = True  # false on ranks other than 0
+    exit_code: int = 0
     result: dict[str, Any] = field(default_factory=dict)
     _consoles: dict[str, Console] = field(default_factory=dict)
 
@@ -74,9 +76,12 @@ class Ui:
         if stream not in self._consoles:
             from rich.console import Console
 
-            self._consoles[stream] = Console(
+            console = Console(
                 stderr=stream == "stderr", highlight=False, markup=False, emoji=False
             )
+            if not console.is_terminal:
+                console.width = FILE_WIDTH
+            self._consoles[stream] = console
         return self._consoles[stream]
 
     def note(self, text: str) -> None:
@@ -105,13 +110,15 @@ class Ui:
         from rich.table import Table
 
         rows = [list(row) for row in rows]
-        table = Table(title=title, title_justify="left", title_style="bold")
+        table = Table()
         for index, column in enumerate(columns):
             numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
             table.add_column(column, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
-        self._console("stdout").print(table)
+        out = self._console("stdout")
+        out.print(title, style="bold", soft_wrap=True)
+        out.print(table)
 
     def finish(self, values: Mapping[str, Any]) -> None:
         """Hand over the verb's result; with --json it is printed when the verb ends."""

@@ -106,7 +106,7 @@ class LocalStorage:
 
     def _path(self, path: str) -> Path:
         parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+        if path.startswith("/") or ".." in parts or "\0" in path:
             raise ClipmillError(
                 f"path {path!r} does not stay inside the dataset folder {self.root}."
             )

@@ -124,6 +124,17 @@ def compact(storage: Storage, folder: str, name: str, keys: Sequence[str]) -> bo
     return True
 
 
+def keep(table: pa.Table, mask: Iterable[bool]) -> pa.Table:
+    """Return the rows whose place in `mask` is true."""
+    return table.filter(pa.array(mask, pa.bool_()))
+
+
+def finished(outcomes: pa.Table) -> pa.Table:
+    """Return the latest rows of the clips that are done."""
+    rows = latest(outcomes)
+    return keep(rows, (status == "done" for status in rows["status"].to_pylist()))
+
+
 def unique(table: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Keep one row for each key, sorted by key; where a status differs, done wins over failed."""
     if not len(table):

@@ -24,12 +24,14 @@ from numpy.typing import NDArray
 from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec
 from shards.format import (
+    BLOCK,
     EXTENSION,
     NPY_HEADER,
     UNLABELLED,
     Sample,
     decode_pixels,
     npy_header,
+    padded,
 )
 from shards.write import sample_row
 
@@ -106,7 +108,7 @@ def scan(path: Path, shard: str, spec: ClipSpec) -> Iterator[tuple[Sample, dict[
     try:
         with tarfile.open(path, "r:") as tar:
             group: dict[str, tuple[int, bytes]] = {}
-            key = ""
+            key, end = "", 0
             for member in tar:
                 stem, _, ending = member.name.partition(".")
                 if not member.isreg() or (group and stem != key) or ending in group:
@@ -116,6 +118,7 @@ def scan(path: Path, shard: str, spec: ClipSpec) -> Iterator[tuple[Sample, dict[
                 if len(data) != member.size:
                     raise ValueError(f"member {member.name!r} is cut short")
                 key, group[ending] = stem, (member.offset_data, data)
+                end = member.offset_data + padded(member.size)
                 if set(group) == {extension, "cls", "json"}:
                     sample = _sample(key, group, extension, skip, spec)
                     offset, payload = group[extension]
@@ -124,17 +127,17 @@ def scan(path: Path, shard: str, spec: ClipSpec) -> Iterator[tuple[Sample, dict[
                     group, index = {}, index + 1
             if group:
                 raise ValueError(f"sample {key!r} lacks members")
-            _require_end(path, tar.offset)
+            _require_end(path, end)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ValueError(f"not a whole tar ({error})") from error
 
 
-def _require_end(path: Path, offset: int) -> None:
-    """A tar ends with two zero blocks; without them it was cut between members."""
+def _require_end(path: Path, end: int) -> None:
+    """A tar ends with two zero blocks; tarfile ends in silence at a damaged header as well."""
     with path.open("rb") as file:
-        file.seek(max(offset - 512, 0))
+        file.seek(end)
         tail = file.read()
-    if len(tail) < 1024 or tail.strip(b"\0"):
+    if len(tail) < 2 * BLOCK or tail.strip(b"\0"):
         raise ValueError("the tar has no end mark: it is cut, or a header is damaged")
 
 

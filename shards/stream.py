@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manifests import tables
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.spec import CHANNELS, ClipSpec
@@ -103,7 +104,7 @@ def read_samples(dataset: Dataset, split: str, split_set: str | None) -> Samples
     split_of = dataset.split_of(split_set)
     rows = dataset.parts("samples")
     ids = rows["clip_id"].to_pylist()
-    rows = rows.filter([split_of.get(name) == split for name in ids])
+    rows = tables.keep(rows, (split_of.get(name) == split for name in ids))
     names = rows["shard"].to_pylist()
     shards = sorted(set(names))
     if unknown := [name for name in shards if name not in specs]:

@@ -1,0 +1,1 @@
+"""Score shards, predict a video."""

@@ -1,0 +1,2 @@
+from manifests.cli import app
+verbs = app()

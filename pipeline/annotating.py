@@ -1,0 +1,67 @@
+"""What every `annotate` verb does with what its reader found: keep it, then look at the videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from manifests import dataset as datasets
+from manifests.console import Ui
+from manifests.errors import ClipmillError
+from manifests.rows import Annotation
+from manifests.spec import ClipSpec
+from pipeline import running
+
+
+def annotate(
+    root: str,
+    found: Annotation,
+    spec: ClipSpec,
+    seed: int,
+    videos: Path,
+    options: running.Options,
+    ui: Ui,
+) -> None:
+    """Write the tables of an annotation and look at each clip's video.
+
+    Annotating again looks again at the videos that were missing or unreadable.
+    """
+    for text in found.notes:
+        ui.note(text)
+    for text in found.warnings:
+        ui.warn(text)
+    dataset = datasets.annotate(root, found, spec, seed, str(videos.absolute()))
+    ui.finish(
+        {
+            "root": dataset.storage.root,
+            "clips": len(found.clips),
+            "classes": len(found.labels),
+            "split_sets": found.split_sets,
+            "notes": found.notes,
+            "warnings": found.warnings,
+        }
+    )
+    ui.table(
+        f"annotated {dataset.name} into {dataset.storage.root}",
+        ("split set", "train", "val", "test"),
+        [(name, *_counts(found, name)) for name in found.split_sets],
+    )
+    running.run(root, ["download"], options, ui)
+    ui.note(f"Next: clipmill pack --root {root}")
+
+
+def _counts(found: Annotation, split_set: str) -> list[int]:
+    mine = [row.split for row in found.splits if row.split_set == split_set]
+    return [mine.count(split) for split in ("train", "val", "test")]
+
+
+def val_option(text: str) -> float | Literal["seed"]:
+    """Return --val as a fraction, or the word `seed`."""
+    if text == "seed":
+        return "seed"
+    try:
+        return float(text)
+    except ValueError:
+        raise ClipmillError(
+            f"--val {text!r}; expected a fraction such as 0.1, 0 for none, or the word seed."
+        ) from None

@@ -1,0 +1,167 @@
+"""One clip from its video to a Sample: what `decode` and `pack` share.
+
+Decoding runs in the worker's decoder child (20 to 200 ms a clip). A clip that cannot be decoded
+raises VideoError with its reason. A clip that `decode` stored is read back and checked instead.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from manifests import tables
+from manifests.dataset import Dataset
+from manifests.reasons import Reason
+from manifests.spec import ClipSpec
+from pipeline.locate import Places
+from pipeline.video.decoder import Backend, Limits
+from pipeline.video.errors import VideoError
+from pipeline.worker import decoder
+from shards.format import Sample
+from shards.read import scan
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One clip to make: its row, where its video is, and the stored tensor if there is one."""
+
+    clip_id: str
+    attempt: int
+    label_id: int | None
+    label: str | None
+    video_id: str
+    start_s: float | None
+    end_s: float | None
+    path: Path
+    bytes: int | None
+    file_start_s: float
+    stored: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How clips are decoded, the same for all of a run."""
+
+    spec: ClipSpec
+    backend: Backend
+    limits: Limits
+
+    def versions(self) -> dict[str, str]:
+        """Versions of what decodes, for the rows."""
+        return decoder(self.backend, self.limits).versions()
+
+
+def jobs_of(dataset: Dataset, todo: pa.Table) -> dict[str, Job]:
+    """Return the jobs of plan rows (clip_id, attempt) by clip_id."""
+    places = Places.of(dataset)
+    names = set(todo["clip_id"].to_pylist())
+    clips = {row["clip_id"]: row for row in _only(dataset.clips, names)}
+    files = {row["clip_id"]: row for row in _only(acquired(dataset), names)}
+    stored = {
+        row["clip_id"]: dataset.storage.local(row["path"])
+        for row in _only(finished(dataset, "decode"), names)
+    }
+    jobs = {}
+    for name, attempt in zip(todo["clip_id"].to_pylist(), todo["attempt"].to_pylist(), strict=True):
+        clip = clips[name]
+        # A video that was lost since the plan was written becomes a row when it is opened.
+        file = files.get(name, {"path": "", "bytes": None, "file_start_s": 0.0})
+        jobs[name] = Job(
+            name,
+            attempt,
+            clip["label_id"],
+            clip["label"],
+            clip["video_id"],
+            clip["start_s"],
+            clip["end_s"],
+            places.acquired(clip["source"], file["path"]),
+            file["bytes"],
+            file["file_start_s"] or 0.0,
+            stored.get(name),
+        )
+    return jobs
+
+
+def finished(dataset: Dataset, stage: str) -> pa.Table:
+    """Return the outcome rows of the clips that a stage has done."""
+    return tables.finished(dataset.parts(stage))
+
+
+def acquired(dataset: Dataset) -> pa.Table:
+    """Return the download rows of the clips that are there."""
+    return finished(dataset, "download")
+
+
+def _only(table: pa.Table, names: set[str]) -> list[dict[str, Any]]:
+    ids = table["clip_id"].to_pylist()
+    return tables.keep(table, (name in names for name in ids)).to_pylist()
+
+
+def make(job: Job, settings: Settings) -> tuple[Sample, dict[str, Any]]:
+    """Return a clip's sample and its outcome's decoding columns.
+
+    The pixels are valid until this worker makes its next clip.
+
+    Raises:
+        VideoError: the clip cannot be made; it carries the reason.
+    """
+    if job.stored is not None:
+        kept = _read_stored(job, settings.spec)
+        if kept is not None:
+            return kept, {}
+    size = job.path.stat().st_size if job.path.is_file() else None
+    if size and job.bytes and size != job.bytes:
+        raise VideoError(
+            Reason.CHANGED,
+            f"{job.path.name} has {size} bytes; it had {job.bytes} when it was acquired. "
+            "Put the file back, or annotate into a new folder.",
+        )
+    decoded = decoder(settings.backend, settings.limits).decode(
+        job.path,
+        settings.spec,
+        None if job.start_s is None else job.start_s - job.file_start_s,
+        None if job.end_s is None else job.end_s - job.file_start_s,
+    )
+    taken = tuple(int(index) for index in decoded.indices)
+    sample = Sample(
+        **_identity(job),
+        pixels=decoded.pixels,
+        indices=taken,
+        stride=decoded.stride,
+        mirrored=decoded.mirrored,
+        fps=decoded.fps,
+    )
+    counts = {
+        "frames_decoded": decoded.frames_decoded,
+        "packets": decoded.packets,
+        "errors": decoded.errors,
+        "rotation": decoded.rotation,
+    }
+    return sample, counts
+
+
+def stored_spec(spec: ClipSpec) -> ClipSpec:
+    """Return the spec of tensors that `decode` keeps: always raw, compressed only in shards."""
+    return dataclasses.replace(spec, codec="raw")
+
+
+def _read_stored(job: Job, spec: ClipSpec) -> Sample | None:
+    """Return the tensor that `decode` kept, or None when it is gone or damaged."""
+    assert job.stored is not None
+    try:
+        [(sample, _)] = scan(job.stored, job.stored.name, stored_spec(spec))
+    except (ValueError, OSError):
+        return None
+    if sample.clip_id != job.clip_id:
+        return None
+    return dataclasses.replace(sample, **_identity(job))
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    """What the tables say of a clip, as a sample carries it."""
+    names = ("clip_id", "label_id", "label", "video_id", "start_s", "end_s")
+    return {name: getattr(job, name) for name in names}

@@ -1,0 +1,102 @@
+"""The decode stage: clip tensors under clips/, for those who run it apart from packing.
+
+Each tensor is a tar of one raw sample (clips/ab/CLIP.tar), so its frame indices travel with it and
+a whole file without a row can be adopted. It takes as much room as raw shards; `pack` decodes on
+the way without it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import xxhash
+
+from manifests import tables
+from manifests.dataset import Dataset
+from manifests.storage import Storage, open_storage
+from pipeline import outcome
+from pipeline.acquire import pending
+from pipeline.clip import Job, Settings, acquired, jobs_of, make, stored_spec
+from pipeline.stage import Retry, Rows
+from pipeline.video.errors import VideoError
+from shards.read import scan
+from shards.write import write_shard
+
+UNIT = 8
+
+
+@dataclass(frozen=True)
+class Decode:
+    """The stage over one dataset folder."""
+
+    dataset: Dataset
+    settings: Settings
+    name: str = "decode"
+    folders: tuple[str, ...] = tuple(f"clips/{number:02x}" for number in range(256))
+
+    def plan(self, retry: Retry, number: int) -> pa.Table:
+        """Return the acquired clips that are not decoded yet."""
+        wanted = ((clip, None) for clip in sorted(acquired(self.dataset)["clip_id"].to_pylist()))
+        todo = pending(wanted, self.dataset.parts(self.name), retry)
+        rows = ({"clip_id": clip, "attempt": attempt} for clip, _, attempt in todo)
+        return tables.from_rows("plans/decode", rows)
+
+    def units(self, todo: pa.Table) -> list[tuple[list[Job], int]]:
+        """Return a few clips at a time."""
+        jobs = [*jobs_of(self.dataset, todo).values()]
+        cuts = (jobs[start : start + UNIT] for start in range(0, len(jobs), UNIT))
+        return [(cut, len(cut)) for cut in cuts]
+
+    def worker(self) -> Callable[[list[Job]], Rows]:
+        """Return the function that decodes some clips."""
+        return DecodeClips(self.dataset.storage.root, self.settings)
+
+
+@dataclass(frozen=True)
+class DecodeClips:
+    """Decodes clips into files of their own, in a worker process."""
+
+    root: str
+    settings: Settings
+
+    def __call__(self, jobs: list[Job]) -> Rows:
+        """Return the outcome rows of these clips."""
+        storage = open_storage(self.root)
+        return {"decode": [self._one(storage, job) for job in jobs]}
+
+    def _one(self, storage: Storage, job: Job) -> dict[str, Any]:
+        started = time.monotonic()
+        versions = self.settings.versions()
+        path = tensor_path(job.clip_id)
+        try:
+            counts = self._adopt(storage, path, job)
+            if counts is None:
+                sample, counts = make(job, self.settings)
+                spec = stored_spec(self.settings.spec)
+                write_shard(storage, path, "clips", 0, [sample], spec, versions)
+        except VideoError as error:
+            seconds = time.monotonic() - started
+            return outcome.failed(
+                job.clip_id, job.attempt, seconds, versions, error.reason, error.message
+            )
+        row = outcome.done(job.clip_id, job.attempt, time.monotonic() - started, versions)
+        return row | counts | {"path": path, "bytes": storage.size(path)}
+
+    def _adopt(self, storage: Storage, path: str, job: Job) -> dict[str, Any] | None:
+        """Take a whole tensor that has no row: the process died between writing and recording."""
+        if job.attempt > 1 or storage.size(path) is None:
+            return None
+        try:
+            [(sample, _)] = scan(storage.local(path), path, stored_spec(self.settings.spec))
+        except ValueError:
+            return None
+        return {} if sample.clip_id == job.clip_id else None
+
+
+def tensor_path(clip_id: str) -> str:
+    """Return where a clip's tensor lies; 256 folders keep each one small."""
+    return f"clips/{xxhash.xxh3_64_hexdigest(clip_id.encode())[:2]}/{clip_id}.tar"

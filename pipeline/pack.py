@@ -1,0 +1,205 @@
+"""The pack stage: clips → shards, one shard a unit of work.
+
+A worker decodes its shard's clips in plan order (or takes the tensors that `decode` kept), writes
+the tar and hands back its rows; failed clips are rows. The bytes depend on the plan alone, not on
+jobs or interruptions. A whole shard without rows is adopted after a check.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from manifests import tables
+from manifests.dataset import Dataset
+from manifests.storage import Storage, open_storage
+from pipeline import outcome, plans
+from pipeline.acquire import pending
+from pipeline.clip import Job, Settings, acquired, jobs_of, make
+from pipeline.packplan import UNSPLIT, plan_shards
+from pipeline.stage import Retry, Rows
+from pipeline.video.errors import VideoError
+from shards.format import Sample, sample_bytes
+from shards.read import file_sha256, scan
+from shards.write import Written, shard_path, shard_row, write_shard
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """One shard to write and the clips that go into it, in order."""
+
+    shard: str
+    split: str
+    generation: int
+    clips: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """The stage over one dataset folder. A shard's split is the clip's in the first split set."""
+
+    dataset: Dataset
+    settings: Settings
+    shard_bytes: int | None = None
+    name: str = "pack"
+    folders: tuple[str, ...] = ("shards",)
+
+    def plan(self, retry: Retry, number: int) -> pa.Table:
+        """Return the shards to write: acquired clips that are neither packed nor failed."""
+        split_of = self.dataset.split_of(None)
+        undecodable = _failed(self.dataset.parts("decode")) if retry == "none" else set()
+        wanted = (
+            (clip, split_of.get(clip, UNSPLIT))
+            for clip in acquired(self.dataset)["clip_id"].to_pylist()
+            if clip not in undecodable
+        )
+        rows = plan_shards(
+            pending(wanted, self.dataset.parts(self.name), retry),
+            sample_bytes=sample_bytes(self.settings.spec),
+            shard_bytes=self.shard_bytes,
+            seed=self.dataset.seed,
+            generation=number,
+            next_index=self._next_index(),
+        )
+        return tables.from_rows("plans/pack", rows)
+
+    def _next_index(self) -> dict[str, int]:
+        """Where each split's shard numbers go on after all that was ever planned."""
+        following: dict[str, int] = {}
+        for number in plans.numbers(self.dataset, self.name):
+            for name in set(plans.read(self.dataset, self.name, number)["shard"].to_pylist()):
+                split, index = re.fullmatch(r"(.+)-(\d+)\.tar", name).groups()  # type: ignore[union-attr]
+                following[split] = max(following.get(split, 0), int(index) + 1)
+        return following
+
+    def units(self, todo: pa.Table) -> list[tuple[ShardJob, int]]:
+        """Return whole shards: where one clip has no outcome, its shard is not recorded."""
+        jobs = jobs_of(self.dataset, todo)
+        shards: dict[str, tuple[str, int, list[Job]]] = {}
+        for row in todo.to_pylist():
+            entry = shards.setdefault(row["shard"], (row["split"], row["generation"], []))
+            entry[2].append(jobs[row["clip_id"]])
+        return [
+            (ShardJob(name, split, generation, tuple(clips)), len(clips))
+            for name, (split, generation, clips) in shards.items()
+        ]
+
+    def worker(self) -> Callable[[ShardJob], Rows]:
+        """Return the function that writes a shard."""
+        return PackShard(self.dataset.storage.root, self.settings)
+
+
+def _failed(outcomes: pa.Table) -> set[str]:
+    rows = tables.latest(outcomes)
+    return {
+        clip
+        for clip, status in zip(
+            rows["clip_id"].to_pylist(), rows["status"].to_pylist(), strict=True
+        )
+        if status != "done"
+    }
+
+
+@dataclass
+class _Attempt:
+    """The outcomes of one shard's clips, gathered while its samples are being written."""
+
+    job: ShardJob
+    settings: Settings
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+
+    def samples(self) -> Iterator[Sample]:
+        """Make the clips in order; a failed one leaves a row and no sample."""
+        versions = self.settings.versions()
+        for clip in self.job.clips:
+            started = time.monotonic()
+            try:
+                sample, counts = make(clip, self.settings)
+            except VideoError as error:
+                seconds = time.monotonic() - started
+                self.outcomes.append(
+                    outcome.failed(
+                        clip.clip_id, clip.attempt, seconds, versions, error.reason, error.message
+                    )
+                )
+                continue
+            yield sample
+            row = outcome.done(clip.clip_id, clip.attempt, time.monotonic() - started, versions)
+            self.outcomes.append(row | counts | {"shard": self.job.shard})
+
+
+@dataclass(frozen=True)
+class PackShard:
+    """Writes one shard, in a worker process."""
+
+    root: str
+    settings: Settings
+
+    def __call__(self, job: ShardJob) -> Rows:
+        """Return the rows of the shard, its samples and its clips' outcomes."""
+        storage = open_storage(self.root)
+        rows = self._adopt(storage, job)
+        if rows is not None:
+            return rows
+        attempt = _Attempt(job, self.settings)
+        written = write_shard(
+            storage,
+            job.shard,
+            job.split,
+            job.generation,
+            attempt.samples(),
+            self.settings.spec,
+            self.settings.versions(),
+        )
+        return _rows(written, attempt.outcomes)
+
+    def _adopt(self, storage: Storage, job: ShardJob) -> Rows | None:
+        """Take a whole shard that has no rows: the run died between writing and recording.
+
+        Clips that it lacks had failed; they are tried again for their reasons. Should one come
+        out now, the shard is written anew, as an undisturbed run would have.
+        """
+        if storage.size(shard_path(job.shard)) is None:
+            return None
+        path = storage.local(shard_path(job.shard))
+        started = time.monotonic()
+        try:
+            whole = scan(path, job.shard, self.settings.spec)
+            found = {sample.clip_id: row for sample, row in whole}
+        except ValueError:
+            return None
+        rest = tuple(clip for clip in job.clips if clip.clip_id not in found)
+        if [clip.clip_id for clip in job.clips if clip.clip_id in found] != list(found):
+            return None
+        attempt = _Attempt(ShardJob(job.shard, job.split, job.generation, rest), self.settings)
+        if next(attempt.samples(), None) is not None:
+            return None
+        versions = self.settings.versions()
+        seconds = (time.monotonic() - started) / max(len(job.clips), 1)
+        kept = [
+            outcome.done(clip.clip_id, clip.attempt, seconds, versions) | {"shard": job.shard}
+            for clip in job.clips
+            if clip.clip_id in found
+        ]
+        row = shard_row(
+            job.shard,
+            job.split,
+            len(found),
+            path.stat().st_size,
+            file_sha256(path),
+            self.settings.spec,
+            job.generation,
+            versions,
+        )
+        return _rows(Written(row, [*found.values()]), attempt.outcomes + kept)
+
+
+def _rows(written: Written | None, outcomes: list[dict[str, Any]]) -> Rows:
+    if written is None:
+        return {"pack": outcomes}
+    return {"shards": [written.shard], "samples": written.samples, "pack": outcomes}

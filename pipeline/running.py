@@ -1,0 +1,94 @@
+"""Run stages one after the other on a dataset folder and say what came of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from manifests.console import Ui, clock, size
+from manifests.dataset import Dataset
+from manifests.reasons import MEANING, Reason
+from pipeline import stage
+from pipeline.acquire import Download
+from pipeline.clip import Settings
+from pipeline.decode import Decode
+from pipeline.pack import Pack
+from pipeline.stage import Retry, Summary
+from pipeline.video.decoder import Backend, Limits
+from shards.format import sample_bytes
+
+_MAKE: dict[str, Callable[[Dataset, Settings, int | None], stage.Stage[Any]]] = {
+    "download": lambda dataset, settings, shard_bytes: Download(dataset),
+    "decode": lambda dataset, settings, shard_bytes: Decode(dataset, settings),
+    "pack": Pack,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How stages are run; `jobs` 0 is one worker for each core, `shard_mb` None the default."""
+
+    jobs: int = 0
+    retry: Retry = "none"
+    decoder: Backend = "pyav"
+    shard_mb: float | None = None
+    dry_run: bool = False
+    strict: bool = False
+
+
+def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
+    """Run the named stages; the exit code is 1 when `strict` and a clip failed."""
+    dataset = Dataset.open(root)
+    settings = Settings(dataset.spec, options.decoder, Limits())
+    shard_bytes = None if options.shard_mb is None else int(options.shard_mb * 1e6)
+    stages = [_MAKE[name](dataset, settings, shard_bytes) for name in names]
+    if options.dry_run:
+        for one in stages:
+            _show_plan(dataset, one, options.retry, ui)
+        return
+    jobs = options.jobs or stage.cores()
+    summaries = [stage.run(dataset, one, jobs=jobs, retry=options.retry, ui=ui) for one in stages]
+    _show(summaries, ui)
+    ui.finish({"stages": [summary.as_dict() for summary in summaries]})
+    ui.exit_code = int(options.strict and any(summary.failed for summary in summaries))
+
+
+def _show_plan(dataset: Dataset, one: stage.Stage[Any], retry: Retry, ui: Ui) -> None:
+    """Print what a run would do, without doing or writing anything."""
+    left, number = stage.remaining(dataset, one.name)
+    plan = one.plan(retry, number)
+    values: dict[str, Any] = {"left_of_last_plan": len(left), "new": len(plan)}
+    if one.name == "pack":
+        shards = Counter(plan["split"].to_pylist())
+        values["splits"] = dict(shards)
+        values["shards"] = len(set(plan["shard"].to_pylist()))
+        values["bytes"] = len(plan) * sample_bytes(dataset.spec)
+        ui.note(f"about {size(values['bytes'])} in {values['shards']} new shards")
+    rows = [(key, str(value)) for key, value in values.items()]
+    ui.table(f"{one.name} would do", ("what", "clips"), rows)
+    ui.finish({one.name: values, "dry_run": True})
+
+
+def _show(summaries: Sequence[Summary], ui: Ui) -> None:
+    ui.table(
+        "what happened",
+        ("stage", "planned", "done", "failed", "gone", "time"),
+        [
+            (
+                one.stage,
+                one.planned,
+                *(one.statuses[name] for name in ("done", "failed", "gone")),
+                clock(one.seconds),
+            )
+            for one in summaries
+        ],
+    )
+    reasons = [
+        (one.stage, reason, count, MEANING[Reason(reason)])
+        for one in summaries
+        for reason, count in one.reasons.most_common()
+    ]
+    if reasons:
+        ui.table("why clips failed", ("stage", "reason", "clips", "meaning"), reasons)

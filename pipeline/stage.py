@@ -1,0 +1,203 @@
+"""The one place that owns skipping what is done, retry, progress, recording and interruption.
+
+A stage is a plan (pure), units of work cut from it, and a function unit → rows that runs in
+worker processes through joblib. Rows are committed at least every minute, with every shard, and
+when the run is interrupted; results are taken as they come. A resumed run finishes the written
+plan first. The engine's own cost is about 0.1 ms a unit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import pyarrow as pa
+
+from manifests import schema
+from manifests.console import Progress, Ui
+from manifests.dataset import Dataset
+from manifests.errors import StoppedError
+from pipeline import plans
+from pipeline.lock import holding
+
+COMMIT_EVERY_S = 30.0
+# A row appears after what it describes: shards before their samples, both before the outcomes.
+ORDER = ("shards", "samples")
+_FOLDERS = (".", "manifests", plans.FOLDER, *(f"manifests/{name}" for name in ORDER))
+
+Rows = dict[str, list[dict[str, Any]]]
+Retry = Literal["none", "failed", "gone", "all"]
+U = TypeVar("U")
+
+
+class Stage(Protocol, Generic[U]):
+    """What a stage has to say about itself."""
+
+    @property
+    def name(self) -> str:
+        """The stage's name, which is also its table's."""
+        ...
+
+    @property
+    def folders(self) -> Sequence[str]:
+        """Where its work writes files, so that a dead run's temporary ones are removed."""
+        ...
+
+    def plan(self, retry: Retry, number: int) -> pa.Table:
+        """Return what is to be done now, as a table of `plans/NAME`: pure but for reading."""
+        ...
+
+    def units(self, todo: pa.Table) -> list[tuple[U, int]]:
+        """Cut plan rows into units of work, each with its number of clips."""
+        ...
+
+    def worker(self) -> Callable[[U], Rows]:
+        """Return the picklable function that does one unit."""
+        ...
+
+
+@dataclass
+class Summary:
+    """What a run did: clips by status, and failed ones by reason."""
+
+    stage: str
+    planned: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> int:
+        """Clips that did not come out well."""
+        return self.statuses["failed"] + self.statuses["gone"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for --json."""
+        return {
+            "stage": self.stage,
+            "planned": self.planned,
+            **{status: self.statuses[status] for status in ("done", "failed", "gone")},
+            "reasons": dict(self.reasons),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+class _Recorder:
+    """Gathers rows and commits them; nothing is lost between two commits but the work itself."""
+
+    def __init__(self, dataset: Dataset, stage: str, summary: Summary, ui: Ui) -> None:
+        self._dataset, self._stage, self._summary, self._ui = dataset, stage, summary, ui
+        self._waiting: Rows = {}
+        self._last = time.monotonic()
+
+    def take(self, rows: Rows) -> None:
+        for table, values in rows.items():
+            self._waiting.setdefault(table, []).extend(values)
+        for row in rows.get(self._stage, ()):
+            self._summary.statuses[row["status"]] += 1
+            if row["status"] != "done":
+                self._summary.reasons[row["reason"]] += 1
+                self._ui.detail(f"{row['clip_id']}: {row['reason']}: {row['message']}")
+        if rows.get("shards") or time.monotonic() - self._last >= COMMIT_EVERY_S:
+            self.commit()
+
+    def commit(self) -> None:
+        for table in (*ORDER, self._stage):
+            self._dataset.append(table, self._waiting.pop(table, []))
+        self._last = time.monotonic()
+
+
+def run(dataset: Dataset, stage: Stage[Any], *, jobs: int, retry: Retry, ui: Ui) -> Summary:
+    """Do all that is pending of a stage and return what came of it.
+
+    Raises:
+        StoppedError: the environment ended it (full disk, killed worker, a second run here).
+    """
+    summary = Summary(stage.name)
+    started = time.monotonic()
+    with holding(dataset.storage, stage.name):
+        for folder in (*_FOLDERS, f"manifests/{stage.name}", *stage.folders):
+            dataset.storage.clean(folder)
+        for todo in _rounds(dataset, stage, retry, ui):
+            summary.planned += len(todo)
+            _work(dataset, stage, todo, jobs, summary, ui)
+        for table in (*ORDER, stage.name):
+            dataset.compact(table)
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _rounds(dataset: Dataset, stage: Stage[Any], retry: Retry, ui: Ui) -> Iterator[pa.Table]:
+    """Yield what is left of the last plan, then what a new plan asks for."""
+    left, number = remaining(dataset, stage.name)
+    if len(left):
+        ui.note(f"{stage.name}: finishing plan {number - 1}, {len(left):,} clips left")
+        yield left
+    plan = stage.plan(retry, number)
+    if not len(plan):
+        return
+    while not plans.write(dataset, stage.name, plan, number):
+        number += 1
+        plan = stage.plan(retry, number)
+    yield plan
+
+
+def remaining(dataset: Dataset, stage: str) -> tuple[pa.Table, int]:
+    """Return the rows of the last plan that have no outcome, and the next plan's number."""
+    known = plans.numbers(dataset, stage)
+    if not known:
+        return schema.TABLES[f"plans/{stage}"].empty_table(), 0
+    plan = plans.read(dataset, stage, known[-1])
+    asked = set(dataset.clips["clip_id"].to_pylist())
+    return plans.unfinished(plan, dataset.parts(stage), asked), known[-1] + 1
+
+
+def _work(
+    dataset: Dataset, stage: Stage[Any], todo: pa.Table, jobs: int, summary: Summary, ui: Ui
+) -> None:
+    units = stage.units(todo)
+    recorder = _Recorder(dataset, stage.name, summary, ui)
+    with ui.progress(len(todo), stage.name) as progress:
+        try:
+            for rows in _results(stage.worker(), units, jobs):
+                recorder.take(rows)
+                _advance(progress, rows, stage.name, summary)
+        finally:
+            # Also when interrupted: what came back is recorded before the command ends.
+            recorder.commit()
+
+
+def _advance(progress: Progress, rows: Rows, stage: str, summary: Summary) -> None:
+    progress.advance(len(rows.get(stage, ())), f"{summary.failed} failed" if summary.failed else "")
+
+
+def _results(
+    work: Callable[[Any], Rows], units: Sequence[tuple[Any, int]], jobs: int
+) -> Iterator[Rows]:
+    """Yield each unit's rows as it ends, from `jobs` worker processes (1: in this one)."""
+    if jobs == 1 or len(units) == 1:
+        yield from map(work, (unit for unit, _ in units))
+        return
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    parallel: Any = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    results: Any = parallel(joblib.delayed(work)(unit) for unit, _ in units)
+    try:
+        with contextlib.closing(results):
+            yield from results
+    except TerminatedWorkerError as error:
+        raise StoppedError(
+            "a worker process was killed, most likely for want of memory. Run the same command "
+            "again, with fewer --jobs if it happens twice; what was finished is kept."
+        ) from error
+
+
+def cores() -> int:
+    """Return the number of processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
