@@ -58,6 +58,9 @@ def test_other_columns_are_ignored_with_a_note():
         ("ge___;-)_cartwheel.avi,cartwheel\na;b.avi,run\n", ",", 2),
         # A comma in a class, in a file with semicolons.
         ("a.avi;walk, slow\nb.avi;run\n", ";", 2),
+        ("a.avi;walk, slow\nb.avi;run, fast\n", ";", 2),
+        # Names without an extension: the columns must be even.
+        ("clip1;walk, slow\nclip2;run\n", ";", 2),
         ('"a,b.avi",walk\n', ",", 2),
         ("video1,walk\nvideo2,run\n", ",", 2),
         ("a.avi,class\n", ",", 2),
