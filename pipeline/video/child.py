@@ -1,0 +1,110 @@
+"""The decoder child: takes open files through a socket, decodes, writes pixels to shared memory.
+
+It starts in about 0.2 s and lives for many videos. It never learns a path, may not grow a file,
+and dies with its parent. Requests carry the file's descriptor, for a decode the memory's too.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import asdict
+from typing import Any
+
+from manifests.reasons import Reason
+from pipeline.video import limits, wire
+from pipeline.video.errors import VideoError
+
+
+def main(descriptor: int, memory_bytes: int) -> None:
+    """Serve until the parent closes the line."""
+    limits.confine(memory_bytes)
+    line = socket.socket(fileno=descriptor)
+    try:
+        wire.send(line, {"versions": _versions()})
+    except (Exception, MemoryError) as error:
+        wire.send(line, {"fatal": f"{type(error).__name__}: {error}"})
+        return
+    while (request := wire.receive_request(line)) is not None:
+        message, fds = request
+        try:
+            reply = _answer(message, fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        wire.send(line, reply)
+
+
+def _answer(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+    limits.renew_cpu(message["seconds"])
+    try:
+        return _VERBS[message["verb"]](message, fds)
+    except VideoError as error:
+        return {"reason": error.reason.value, "message": error.message}
+    except MemoryError as error:
+        return {"reason": Reason.MEMORY.value, "message": f"{type(error).__name__}: {error}"}
+    except Exception as error:
+        # A kind of failure that nobody foresaw still costs this one video alone.
+        return {"reason": Reason.CRASH.value, "message": f"{type(error).__name__}: {error}"}
+
+
+def _probe(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+    from pipeline.video.probe import scan
+
+    return {"probe": _plain(scan(fds[0], message["max_pixels"]).probe, with_times=True)}
+
+
+def _decode(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+    import mmap
+
+    import numpy as np
+
+    from manifests.spec import ClipSpec
+    from pipeline.video.job import Order, perform
+
+    spec = ClipSpec.from_dict(message["spec"], "the decoder's request")
+    order = Order(
+        spec=spec,
+        start_s=message["start_s"],
+        end_s=message["end_s"],
+        backend=message["backend"],
+        max_pixels=message["max_pixels"],
+    )
+    # Unmapped when the last view of it goes, at the latest with the answer to a failure.
+    pixels = np.frombuffer(mmap.mmap(fds[1], spec.nbytes), np.uint8).reshape(spec.shape)
+    result = perform(fds[0], order, pixels)
+    return {
+        "probe": _plain(result.probe, with_times=False),
+        "indices": result.selection.indices.tolist(),
+        "stride": result.selection.stride,
+        "mirrored": result.selection.mirrored,
+        "frames_decoded": result.frames_decoded,
+        "packets": result.packets,
+        "errors": result.errors,
+    }
+
+
+def _ffmpeg(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+    import imageio_ffmpeg
+
+    return {"version": imageio_ffmpeg.get_ffmpeg_version()}
+
+
+_VERBS = {"probe": _probe, "decode": _decode, "ffmpeg": _ffmpeg}
+
+
+def _plain(probe: Any, *, with_times: bool) -> dict[str, Any]:
+    values = asdict(probe)
+    values["times"] = probe.times.tolist() if with_times else []
+    return values
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    import av
+
+    found = {"av": version("av"), "imageio-ffmpeg": version("imageio-ffmpeg")}
+    for name in ("libavcodec", "libavformat", "libavfilter", "libswscale"):
+        found[name] = ".".join(map(str, av.library_versions[name]))
+    return found

@@ -1,0 +1,212 @@
+"""Decode videos in a child process that has limits: what the rest of clipmill uses.
+
+The first call starts the child (about 0.2 s); a call then costs what the decoding costs, plus one
+copy of the pixels. A video that kills, hangs or bloats the child costs that video alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.errors import ClipmillError, unknown
+from manifests.reasons import Reason
+from manifests.spec import ClipSpec
+from pipeline.video.errors import VideoError
+from pipeline.video.probe import Probe
+from pipeline.video.process import Child
+
+Backend = Literal["pyav", "ffmpeg"]
+BACKENDS = ("pyav", "ffmpeg")
+F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 1, 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one video may cost: seconds of wall time, bytes of address space, pixels a frame."""
+
+    seconds: float = 60.0
+    memory_bytes: int = 4 << 30
+    pixels: int = 8192 * 4352
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "memory_bytes", "pixels"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ClipmillError(f"limit {name} is {getattr(self, name)}; expected above 0.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """One clip. `pixels` (T, H, W, 3) uint8 is the caller's own copy.
+
+    `packets` were given to the decoder and `frames_decoded` came of them: decoding stops after
+    the last frame that is wanted, so both may be less than the file holds. `errors` above 0 says
+    that frames were lost and that what follows a loss may show its traces. `indices` are ordinals
+    in display order of the frames that come.
+    """
+
+    pixels: NDArray[np.uint8]
+    indices: NDArray[np.int64]
+    stride: int | None
+    mirrored: bool
+    frames_decoded: int
+    packets: int
+    errors: int
+    rotation: int
+    flipped: bool
+    fps: float | None
+    duration_s: float
+    width: int
+    height: int
+    codec: str
+
+
+class Decoder:
+    """A decoder child and the way to ask it. For one thread at a time; use it in a `with` block.
+
+    The thread that makes the first call must outlive the decoder: on Linux the child dies with
+    the thread that started it (and is then started again by the next call).
+    """
+
+    def __init__(
+        self, limits: Limits | None = None, backend: Backend = "pyav"
+    ) -> None:
+        if backend not in BACKENDS:
+            raise unknown("decoder backend", str(backend), BACKENDS)
+        self.limits = limits or Limits()
+        self.backend = backend
+        self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child; nothing of it is left when this returns. Another call starts a new one."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.end()
+
+    def versions(self) -> dict[str, str]:
+        """Versions of everything that may change a pixel, for the outcome rows."""
+        found = dict(self._running().versions)
+        if self.backend == "ffmpeg":
+            found["ffmpeg"] = str(self._ask({"verb": "ffmpeg"}, [])["version"])
+        return found
+
+    def probe(self, path: str | os.PathLike[str]) -> Probe:
+        """Count the packets and read the facts; a frame's worth of decoding, not the video's.
+
+        Raises:
+            VideoError: with the reason why it is no video that can be used.
+        """
+        with _opened(path) as fd:
+            reply = self._ask({"verb": "probe"}, [fd])
+        return _probe(reply)
+
+    def decode(
+        self,
+        path: str | os.PathLike[str],
+        spec: ClipSpec,
+        start_s: float | None = None,
+        end_s: float | None = None,
+    ) -> Decoded:
+        """Decode one clip; the span is in seconds from the file's first frame, None the whole.
+
+        Raises:
+            VideoError: with the reason why there is no clip; the decoder stays usable.
+        """
+        message = {
+            "verb": "decode",
+            "spec": spec.as_dict(),
+            "start_s": start_s,
+            "end_s": end_s,
+            "backend": self.backend,
+        }
+        with _opened(path) as fd, _shared(spec.nbytes) as memory_fd:
+            reply = self._ask(message, [fd, memory_fd])
+            with mmap.mmap(memory_fd, spec.nbytes, access=mmap.ACCESS_READ) as memory:
+                pixels = np.frombuffer(bytearray(memory), np.uint8).reshape(spec.shape)
+        return _decoded(reply, pixels)
+
+    def _ask(self, message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+        seconds = self.limits.seconds
+        message |= {"seconds": seconds, "max_pixels": self.limits.pixels}
+        return self._running().ask(message, fds, seconds)
+
+    def _running(self) -> Child:
+        if self._child is None or not self._child.alive():
+            self.close()
+            self._child = Child(self.limits.memory_bytes)
+        return self._child
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[int]:
+    # O_NONBLOCK: a FIFO would otherwise keep us waiting for a writer.
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VideoError(Reason.MISSING, str(error)) from error
+    except OSError as error:
+        denied = error.errno in (errno.EACCES, errno.EPERM, errno.ENXIO, errno.ELOOP)
+        reason = Reason.FORBIDDEN if denied else Reason.UNREADABLE
+        raise VideoError(reason, str(error)) from error
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise VideoError(Reason.FORBIDDEN, f"{Path(path)} is no regular file")
+        if status.st_size == 0:
+            raise VideoError(Reason.EMPTY, f"{Path(path)} has 0 bytes")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _shared(size: int) -> Iterator[int]:
+    import fcntl
+
+    fd = os.memfd_create("clipmill", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(fd, size)
+        # Sealed: a child that shrank it would have this process die of SIGBUS.
+        fcntl.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _probe(reply: dict[str, Any]) -> Probe:
+    values = reply["probe"]
+    return Probe(**{**values, "times": np.array(values["times"], dtype=np.float64)})
+
+
+def _decoded(reply: dict[str, Any], pixels: NDArray[np.uint8]) -> Decoded:
+    own = ("stride", "mirrored", "frames_decoded", "packets", "errors")
+    facts = ("rotation", "flipped", "fps", "duration_s", "width", "height", "codec")
+    return Decoded(
+        pixels=pixels,
+        indices=np.array(reply["indices"], dtype=np.int64),
+        **{name: reply[name] for name in own},
+        **{name: reply["probe"][name] for name in facts},
+    )

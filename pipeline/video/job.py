@@ -1,0 +1,133 @@
+"""One video's way through the child: scan, plan, decode, and judge what came of it.
+
+The rule for damaged files, the same for both backends:
+1. Packets are counted, the frames to take are planned on that count, and packets are decoded up to
+   the last one that a wanted frame needs. If each gave its frame without an error, that is it.
+2. If not, the whole file is decoded once more by PyAV, whichever backend is chosen, to learn
+   which frames really come. A decoder that complains of nothing may give half of the packets
+   (fields, hidden reference frames); one that complains must still give nine in ten, or the video
+   is CORRUPT. The plan is then made again on the frames that come, at their own times, and the
+   loss stands in the result.
+Pictures that libav itself calls damaged are lost ones (`err_detect=explode`). What follows a lost
+frame may still show its traces until the next key frame: `errors` says that it may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.reasons import Reason
+from manifests.spec import ClipSpec
+from pipeline.video import ffmpeg_backend, pyav_backend
+from pipeline.video.errors import VideoError
+from pipeline.video.frames import Selection, Times, select
+from pipeline.video.graph import chain
+from pipeline.video.probe import Probe, Scan, scan
+from pipeline.video.pyav_backend import Picture, Run, Sink, Task
+
+QUIET_SHARE = 0.5
+DAMAGED_SHARE = 0.9
+
+Backend = Callable[[int, Task, Sink], Run]
+BACKENDS: dict[str, Backend] = {"pyav": pyav_backend.run, "ffmpeg": ffmpeg_backend.run}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one decode is asked to do."""
+
+    spec: ClipSpec
+    start_s: float | None
+    end_s: float | None
+    backend: str
+    max_pixels: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What came of it; the pixels are in the buffer that was given."""
+
+    probe: Probe
+    selection: Selection
+    frames_decoded: int
+    packets: int
+    errors: int
+
+
+def perform(fd: int, order: Order, pixels: NDArray[np.uint8]) -> Result:
+    """Decode one clip into `pixels` (T, H, W, 3); every frame of it is written, or it raises."""
+    found = scan(fd, order.max_pixels)
+    selection = select(found.probe.times, order.spec, order.start_s, order.end_s)
+    last = found.last_packet(int(selection.indices.max()))
+    expected = found.frames_until(last)
+    run = _decode(fd, found, order, selection, last, pixels)
+    if run == (expected, 0):
+        return Result(found.probe, selection, run.frames, expected, 0)
+    return _second_look(fd, found, order, pixels)
+
+
+def _second_look(fd: int, found: Scan, order: Order, pixels: NDArray[np.uint8]) -> Result:
+    times, errors = pyav_backend.survey(fd, order.max_pixels)
+    packets = found.probe.packets
+    share = DAMAGED_SHARE if errors else QUIET_SHARE
+    if not times or len(times) < share * packets:
+        raise VideoError(
+            Reason.CORRUPT,
+            f"{len(times)} frames came of {packets} packets, with {errors} errors; "
+            f"expected at least {share:.0%}",
+        )
+    known = _true_times(times, found.probe)
+    selection = select(known, order.spec, order.start_s, order.end_s)
+    run = _decode(fd, found, order, selection, None, pixels)
+    if run.frames != len(times):
+        raise VideoError(
+            Reason.CORRUPT, f"{run.frames} frames the second time, {len(times)} the first"
+        )
+    return Result(found.probe, selection, len(times), packets, errors)
+
+
+def _decode(
+    fd: int,
+    found: Scan,
+    order: Order,
+    selection: Selection,
+    last: int | None,
+    pixels: NDArray[np.uint8],
+) -> Run:
+    places: dict[int, list[int]] = {}
+    for place, ordinal in enumerate(selection.indices.tolist()):
+        places.setdefault(ordinal, []).append(place)
+
+    written: set[int] = set()
+
+    def sink(ordinal: int, picture: Picture) -> None:
+        pixels[places[ordinal]] = picture
+        written.add(ordinal)
+
+    task = Task(
+        scan=found,
+        wanted=frozenset(places),
+        last_packet=last,
+        steps=chain(found.orientation, order.spec),
+        shape=order.spec.shape[1:],
+        max_pixels=order.max_pixels,
+    )
+    run = BACKENDS[order.backend](fd, task, sink)
+    if written != task.wanted and run.frames > max(places):
+        # Decoded but not converted: without this, places would keep what was there before.
+        raise VideoError(Reason.CORRUPT, f"{len(places) - len(written)} frames cannot be converted")
+    return run
+
+
+def _true_times(times: list[float | None], probe: Probe) -> Times:
+    """Seconds of the frames that came; from the packets where frames carry no usable ones (AVI)."""
+    stamped = np.array([np.nan if time is None else time for time in times], dtype=np.float64)
+    if not np.isnan(stamped).any() and bool(np.all(np.diff(stamped) >= 0)):
+        return stamped - stamped[0]
+    packets = probe.times
+    place = np.arange(len(times)) * len(packets) // len(times)
+    return packets[place]

@@ -1,0 +1,160 @@
+"""What a video file holds, found by reading its packets; nothing is believed of its header counts.
+
+Costs about a millisecond and one read of the file, plus the decoding of one frame, which is where
+libav tells how the picture is to be turned. Runs in the decoder child.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from manifests.reasons import Reason
+from pipeline.video.container import decode, open_container, packets, video_stream
+from pipeline.video.errors import VideoError
+from pipeline.video.frames import Ordinals, Times
+from pipeline.video.graph import Orientation
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+# The first frame comes out within this many packets, or its orientation stays unknown.
+FIRST_FRAME_PACKETS = 64
+# How far decoding order and display order are apart, where timestamps do not say it.
+REORDERING = {"h264": 16, "hevc": 16, "vvc": 16}
+REORDERING_OTHERS = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """A video file's facts. `times` are the frames' seconds from the first, in display order.
+
+    `width` and `height` are as coded; `rotation` (clockwise, after a vertical flip where
+    `flipped`) turns them upright. `packets` counts those that should give a frame each.
+    """
+
+    container: str
+    codec: str
+    width: int
+    height: int
+    fps: float | None
+    duration_s: float
+    rotation: int
+    flipped: bool
+    packets: int
+    size: int
+    times: Times
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """A probe plus what only the decoding itself needs."""
+
+    probe: Probe
+    stream: int
+    ranks: Ordinals  # file order -> place in display order, -1 where no frame is meant to come
+    margin: int  # packets to read on where timestamps do not tell the display order
+
+    @property
+    def orientation(self) -> Orientation:
+        """How frames are turned upright."""
+        return Orientation(self.probe.rotation, self.probe.flipped)
+
+    def last_packet(self, ordinal: int) -> int:
+        """File-order index of the last packet that frames up to `ordinal` need."""
+        # file order    I0 P3 B1 B2 P6 B4 B5     ranks 0 3 1 2 6 4 5
+        # ordinal 2 needs the packets 0 to 3, the last one whose rank is 2 or less.
+        needed = np.flatnonzero((self.ranks >= 0) & (self.ranks <= ordinal))
+        return min(int(needed[-1]) + self.margin, len(self.ranks) - 1)
+
+    def frames_until(self, packet: int) -> int:
+        """How many frames the packets up to and including this one should give."""
+        return int(np.count_nonzero(self.ranks[: packet + 1] >= 0))
+
+
+class Stamp(NamedTuple):
+    """One packet: its times in seconds, and whether a frame is meant to come of it."""
+
+    pts: float | None
+    dts: float | None
+    meant: bool
+
+
+def scan(fd: int, max_pixels: int) -> Scan:
+    """Read every packet of the video stream once and say what the file holds."""
+    with open_container(fd, max_pixels) as container:
+        stream = video_stream(container, max_pixels)
+        stamps, orientation = _read(container, stream)
+        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        keys, reordered = _keys(stamps, rate)
+        meant = np.flatnonzero([stamp.meant for stamp in stamps])
+        if len(meant) == 0:
+            raise VideoError(Reason.NO_FRAMES, "the video stream has no packets")
+        order = meant[np.argsort(keys[meant], kind="stable")]
+        ranks = np.full(len(stamps), -1, dtype=np.int64)
+        ranks[order] = np.arange(len(order))
+        times = keys[order] - keys[order[0]]
+        fps = (len(times) - 1) / float(times[-1]) if times[-1] > 0 else None
+        context = stream.codec_context
+        codec = context.codec.canonical_name
+        probe = Probe(
+            container=container.format.name,
+            codec=codec,
+            width=context.width,
+            height=context.height,
+            fps=fps,
+            duration_s=len(times) / (fps or rate),
+            rotation=orientation.rotation,
+            flipped=orientation.flipped,
+            packets=len(times),
+            size=os.fstat(fd).st_size,
+            times=times,
+        )
+        margin = 0 if reordered else REORDERING.get(codec, REORDERING_OTHERS)
+        return Scan(probe, stream.index, ranks, margin)
+
+
+def _read(container: InputContainer, stream: VideoStream) -> tuple[list[Stamp], Orientation]:
+    """Stamps of all packets, and the first frame's orientation."""
+    stamps: list[Stamp] = []
+    orientation: Orientation | None = None
+    base = stream.time_base
+    for packet in packets(container, stream):
+        pts = None if packet.pts is None else float(packet.pts * base)
+        dts = None if packet.dts is None else float(packet.dts * base)
+        # One byte holds no picture: mencoder writes it where the last frame is to be repeated.
+        stamps.append(Stamp(pts, dts, packet.size > 1 and not packet.is_discard))
+        if orientation is None and len(stamps) <= FIRST_FRAME_PACKETS:
+            orientation = next(map(_orientation, decode(stream, packet)[0]), None)
+    if orientation is None:
+        orientation = next(map(_orientation, decode(stream, None)[0]), None)
+    return stamps, orientation or Orientation()
+
+
+def _keys(stamps: list[Stamp], rate: float) -> tuple[Times, bool]:
+    """Display times of packets in file order, and whether they tell B-frames apart."""
+    if stamps and all(stamp.pts is not None for stamp in stamps):
+        keys = np.array([stamp.pts for stamp in stamps], dtype=np.float64)
+        return keys, bool(np.any(np.diff(keys) < 0))
+    if stamps and all(stamp.dts is not None for stamp in stamps):
+        return np.array([stamp.dts for stamp in stamps], dtype=np.float64), False
+    return np.arange(len(stamps), dtype=np.float64) / rate, False
+
+
+def _orientation(frame: VideoFrame) -> Orientation:
+    """Read the display matrix: where the picture's x and y axes point on the screen."""
+    for data in frame.side_data:
+        if data.type.name != "DISPLAYMATRIX":
+            continue
+        # Rows (a b u)(c d v)(x y w): the picture's x axis goes to (a, b), its y axis to (c, d).
+        a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
+        degrees = math.degrees(math.atan2(b, a))
+        return Orientation(round(degrees / 90) * 90 % 360, a * d - b * c < 0)
+    return Orientation()
