@@ -1,4 +1,4 @@
-"""R(2+1)D-18 as the seed counts it: 33.2 M parameters, 83 GMACs for a 32x112x112 clip.
+"""R(2+1)D-18 as the seed counts it: 33.2 M parameters, 82 GMACs for a 32x112x112 clip.
 
 Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action Recognition", CVPR 2018.
 Every 3D convolution is a spatial one, then a temporal one. Three things differ from the paper

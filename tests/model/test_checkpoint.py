@@ -86,6 +86,15 @@ def test_a_built_model_trains_without_changing_the_checkpoint_or_the_file(tmp_pa
     assert path.read_bytes() == before
 
 
+def test_building_draws_nothing_from_the_callers_random_numbers():
+    mine = checkpoint()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    mine.build_model()
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_weights_that_do_not_fit_are_refused(tmp_path):
     path = tmp_path / "a.safetensors"
     wrapped = {f"module.{key}": tensor for key, tensor in checkpoint().weights.items()}
