@@ -76,9 +76,7 @@ class Ui:
         if stream not in self._consoles:
             from rich.console import Console
 
-            console = Console(
-                stderr=stream == "stderr", highlight=False, markup=False, emoji=False
-            )
+            console = Console(stderr=stream == "stderr", highlight=False, markup=False, emoji=False)
             if not console.is_terminal:
                 console.width = FILE_WIDTH
             self._consoles[stream] = console

@@ -129,10 +129,13 @@ class Dataset:
         """Table of (split_set, clip_id, split)."""
         return self._single("splits")
 
-    def split_of(self, split_set: str | None) -> dict[str, str]:
-        """Return clip_id → split in one split set."""
+    def splits_of(self, split_set: str | None) -> dict[str, list[str]]:
+        """Return clip_id → its splits in one split set: one, but for protocols that leak."""
         rows = self.splits.filter(pc.field("split_set") == self.split_set(split_set))
-        return dict(zip(rows["clip_id"].to_pylist(), rows["split"].to_pylist(), strict=True))
+        found: dict[str, list[str]] = {}
+        for clip, split in zip(rows["clip_id"].to_pylist(), rows["split"].to_pylist(), strict=True):
+            found.setdefault(clip, []).append(split)
+        return found
 
     def _single(self, name: str) -> pa.Table:
         path = f"manifests/{name}.parquet"

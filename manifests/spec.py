@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from manifests.errors import ClipmillError, unknown
 
@@ -18,6 +18,7 @@ SAMPLINGS = ("stride", "fps", "uniform")
 FITS = ("crop", "stretch", "pad")
 CODECS = ("raw", "jpeg")
 CHANNELS = 3
+MAX_STRIP = 65_500  # pixels: the height that JPEG allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,11 @@ class ClipSpec:
             raise ClipmillError(f"ClipSpec stride is {self.rate}; expected a whole number.")
         if self.sampling == "uniform" and self.rate != 1:
             raise ClipmillError(f"ClipSpec rate is {self.rate} with uniform sampling; expected 1.")
+        if self.codec == "jpeg" and self.frames * self.height > MAX_STRIP:
+            raise ClipmillError(
+                f"ClipSpec stores {self.frames} frames of height {self.height} as one jpeg strip; "
+                f"expected at most {MAX_STRIP} pixels together. Use codec raw or fewer frames."
+            )
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -116,6 +122,26 @@ class ClipSpec:
         raise ClipmillError(
             f"ClipSpec of {mine} ({self.digest}) is not that of {theirs} ({other.digest}): "
             f"{differences}. Use data and checkpoint that were made with one spec."
+        )
+
+
+class Window(NamedTuple):
+    """What a network takes of a stored clip: frames, and the crop's height and width in pixels."""
+
+    frames: int
+    height: int
+    width: int
+
+    def require_inside(self, spec: ClipSpec) -> None:
+        """Raise unless the window fits into clips stored by `spec`."""
+        stored = (spec.frames, spec.height, spec.width)
+        if all(1 <= mine <= most for mine, most in zip(self, stored, strict=True)):
+            return
+        raise ClipmillError(
+            f"a window of {self.frames} frames of {self.height}x{self.width} does not fit into "
+            f"stored clips of {spec.frames} frames of {spec.height}x{spec.width}; expected at "
+            "least 1 and at most the stored of each. Take smaller --frames or --crop, or pack "
+            "with a larger ClipSpec."
         )
 
 

@@ -15,28 +15,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 import model
 from manifests.errors import ClipmillError
-from manifests.spec import ClipSpec
+from manifests.spec import ClipSpec, Window
 from model import nest, tensorfile
 from model.layers import Network, NetworkSpec, require_fit
 
 FORMAT = 1
 PLAIN = ("window", "mean", "std", "labels", "dataset", "dataset_digest", "metrics", "versions")
 CURE = "Use a checkpoint that clipmill wrote; other weights come in with `clipmill train --init`."
-
-
-class Window(NamedTuple):
-    """What the network sees of a stored clip: frames, and the crop's height and width in pixels."""
-
-    frames: int
-    height: int
-    width: int
 
 
 @functools.cache
@@ -83,12 +75,7 @@ class Checkpoint:
                 f"{self.origin} has {len(self.labels)} labels, {len(set(self.labels))} different; "
                 f"expected one for each of the {self.network.num_classes} classes."
             )
-        stored = (self.spec.frames, self.spec.height, self.spec.width)
-        if any(not 1 <= mine <= most for mine, most in zip(self.window, stored, strict=True)):
-            raise ClipmillError(
-                f"{self.origin} has the window {tuple(self.window)}; expected frames, height and "
-                f"width of at least 1 and within the stored {stored}."
-            )
+        self.window.require_inside(self.spec)
 
     def build_model(self) -> Network:
         """Return the network with a copy of these weights, on their device, in eval mode.

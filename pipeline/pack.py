@@ -21,7 +21,7 @@ from manifests.storage import Storage, open_storage
 from pipeline import outcome, plans
 from pipeline.acquire import pending
 from pipeline.clip import Job, Settings, acquired, jobs_of, make
-from pipeline.packplan import UNSPLIT, plan_shards
+from pipeline.packplan import plan_shards, shard_split
 from pipeline.stage import Retry, Rows
 from pipeline.video.errors import VideoError
 from shards.format import Sample, sample_bytes
@@ -51,10 +51,10 @@ class Pack:
 
     def plan(self, retry: Retry, number: int) -> pa.Table:
         """Return the shards to write: acquired clips that are neither packed nor failed."""
-        split_of = self.dataset.split_of(None)
+        splits_of = self.dataset.splits_of(None)
         undecodable = _failed(self.dataset.parts("decode")) if retry == "none" else set()
         wanted = (
-            (clip, split_of.get(clip, UNSPLIT))
+            (clip, shard_split(splits_of.get(clip, ())))
             for clip in acquired(self.dataset)["clip_id"].to_pylist()
             if clip not in undecodable
         )

@@ -8,7 +8,7 @@ take under a second.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,11 @@ def plan_shards(
     return rows
 
 
+def shard_split(splits: Sequence[str]) -> str:
+    """Return in whose shards a clip lies: a leaking protocol's val clips stay with test."""
+    return max(splits, key=_split_order, default=UNSPLIT)
+
+
 def shard_count(clips: int, sample_bytes: int, shard_bytes: int | None) -> int:
     """Return how many shards a split of so many clips gets."""
     total = clips * sample_bytes
@@ -75,4 +80,5 @@ def _shuffle(clips: list[tuple[str, int]], seed: int, generation: int) -> np.nda
 
 
 def _split_order(split: str) -> tuple[int, str]:
+    """Train, val, test, then anything else."""
     return (SPLITS.index(split) if split in SPLITS else len(SPLITS), split)

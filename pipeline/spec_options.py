@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Annotated, Any
 
 import typer
 
 from manifests.errors import ClipmillError, unknown
+from manifests.sizes import pair
 from manifests.spec import CODECS, FITS, NAMED, SAMPLINGS, ClipSpec
 
 Spec = Annotated[
@@ -19,7 +19,9 @@ Sampling = Annotated[
     str | None,
     typer.Option(help="stride:N (every N-th frame), fps:N (N frames a second) or uniform."),
 ]
-Size = Annotated[str | None, typer.Option(help="Stored size as HEIGHTxWIDTH, such as 128x171.")]
+Size = Annotated[
+    str | None, typer.Option(help="Stored size: SIDE or HEIGHTxWIDTH, such as 128x171.")
+]
 Fit = Annotated[str | None, typer.Option(help=f"How frames become that size: {', '.join(FITS)}.")]
 Codec = Annotated[
     str | None, typer.Option(help=f"{' or '.join(CODECS)}: exact and fast, or 7 times smaller.")
@@ -46,10 +48,8 @@ def spec_from(
     if sampling is not None:
         changes |= _sampling(sampling)
     if size is not None:
-        match = re.fullmatch(r"(\d+)x(\d+)", size)
-        if not match:
-            raise ClipmillError(f"--size {size!r}; expected HEIGHTxWIDTH such as 128x171.")
-        changes |= {"height": int(match[1]), "width": int(match[2])}
+        height, width = pair("--size", size)
+        changes |= {"height": height, "width": width}
     return dataclasses.replace(NAMED[name], **changes)
 
 

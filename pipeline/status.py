@@ -21,7 +21,7 @@ STAGES = ("download", "decode", "pack")
 def status(dataset: Dataset, split_set: str | None) -> dict[str, Any]:
     """Return the funnel per split, coverage per class, failures by reason, and what to do next."""
     chosen = dataset.split_set(split_set)
-    split_of = dataset.split_of(chosen)
+    splits_of = dataset.splits_of(chosen)
     states = {stage: _states(dataset, stage) for stage in STAGES}
     packed = set(dataset.parts("samples")["clip_id"].to_pylist())
     splits: dict[str, Counter[str]] = {}
@@ -29,7 +29,8 @@ def status(dataset: Dataset, split_set: str | None) -> dict[str, Any]:
     labels = dataset.clips["label"].to_pylist()
     for clip, label in zip(dataset.clips["clip_id"].to_pylist(), labels, strict=True):
         steps = _steps(clip, states, packed)
-        splits.setdefault(split_of.get(clip, UNSPLIT), Counter()).update(steps)
+        for split in splits_of.get(clip, [UNSPLIT]):
+            splits.setdefault(split, Counter()).update(steps)
         classes.setdefault(label if label is not None else "(no label)", Counter()).update(steps)
     shards = dataset.parts("shards")
     rank = {name: index for index, name in enumerate(SPLITS)}

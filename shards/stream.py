@@ -19,35 +19,13 @@ from numpy.typing import NDArray
 from manifests import tables
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
-from manifests.spec import CHANNELS, ClipSpec
+from manifests.spec import CHANNELS, Window
 from shards import plan
 from shards.format import UNLABELLED
 from shards.read import ShardReader
 from shards.write import FOLDER
 
 _TIME, _TOP, _LEFT, _DEVICE = range(4)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What a network takes of a stored clip: frames, and a crop in pixels."""
-
-    frames: int
-    height: int
-    width: int
-
-    def require_inside(self, spec: ClipSpec) -> None:
-        """Raise unless the window fits into the stored clip."""
-        stored = (spec.frames, spec.height, spec.width)
-        if min(self.frames, self.height, self.width) < 1 or any(
-            mine > theirs
-            for mine, theirs in zip((self.frames, self.height, self.width), stored, strict=True)
-        ):
-            raise ClipmillError(
-                f"a window of {self.frames} frames of {self.height}x{self.width} does not fit into "
-                f"stored clips of {spec.frames} frames of {spec.height}x{spec.width}. "
-                "Take a smaller --frames or --crop, or pack with a larger ClipSpec."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +79,10 @@ def read_samples(dataset: Dataset, split: str, split_set: str | None) -> Samples
                 f"shard {shard} was packed with ClipSpec {spec}; dataset.toml says "
                 f"{dataset.spec.digest}. Put the dataset.toml back that it was packed with."
             )
-    split_of = dataset.split_of(split_set)
+    splits_of = dataset.splits_of(split_set)
     rows = dataset.parts("samples")
     ids = rows["clip_id"].to_pylist()
-    rows = tables.keep(rows, (split_of.get(name) == split for name in ids))
+    rows = tables.keep(rows, (split in splits_of.get(name, ()) for name in ids))
     names = rows["shard"].to_pylist()
     shards = sorted(set(names))
     if unknown := [name for name in shards if name not in specs]:

@@ -1,2 +1,80 @@
-from manifests.cli import app
+"""The verb `train`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from manifests.cli import Json, Quiet, Root, Verbose, app, ends
+
 verbs = app()
+
+
+@verbs.command()
+def train(
+    root: Root,
+    run: Annotated[str, typer.Option(metavar="DIR", help="Where checkpoints and log go.")],
+    model: Annotated[str, typer.Option(help="r2plus1d or c3d.")] = "r2plus1d",
+    width: Annotated[int, typer.Option(help="Planes of the first stage; 16 for a CPU.")] = 64,
+    dropout: Annotated[float | None, typer.Option(help="Before the head (c3d: 0.5).")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames taken of the stored ones.")] = None,
+    crop: Annotated[
+        str | None, typer.Option(help="Pixels taken, as SIDE or HEIGHTxWIDTH (7/8 of stored).")
+    ] = None,
+    split_set: Annotated[str | None, typer.Option(help="Such as split2 (the first).")] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over train.")] = 100,
+    batch: Annotated[int, typer.Option(help="Clips per step, over all processes.")] = 8,
+    optimizer: Annotated[str, typer.Option(help="adam, adamw or sgd.")] = "adam",
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = 1e-4,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 5e-4,
+    schedule: Annotated[str, typer.Option(help="plateau, cosine or constant.")] = "plateau",
+    warmup_epochs: Annotated[float, typer.Option(help="Epochs of rising rate.")] = 0.0,
+    patience: Annotated[int, typer.Option(help="Epochs that plateau waits.")] = 10,
+    label_smoothing: Annotated[float, typer.Option(help="Part spread over all classes.")] = 0.0,
+    flip: Annotated[
+        bool, typer.Option(help="Mirror half of the clips; off where left and right differ.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    save_minutes: Annotated[float, typer.Option(help="Between checkpoints in an epoch.")] = 10.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last one.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a network on the shards; under torchrun on many GPUs."""
+    from manifests.dataset import Dataset
+    from manifests.sizes import pair
+    from model.world import joined, rank
+    from train.loop import train as loop
+    from train.options import Options
+    from train.run import Run
+
+    with ends(json, quiet, verbose, speaks=rank() == 0) as ui, joined(device) as world:
+        model_options = {"width": width} | ({} if dropout is None else {"dropout": dropout})
+        options = Options(
+            model=model,
+            model_options=model_options,
+            frames=frames,
+            crop=None if crop is None else pair("--crop", crop),
+            split_set=split_set,
+            epochs=epochs,
+            batch=batch,
+            optimizer=optimizer,
+            lr=lr,
+            weight_decay=weight_decay,
+            schedule=schedule,
+            warmup_epochs=warmup_epochs,
+            patience=patience,
+            label_smoothing=label_smoothing,
+            flip=flip,
+            seed=seed,
+            save_minutes=save_minutes,
+        )
+        result = loop(Dataset.open(root), options, Run(run), world, resume, ui)
+        ui.finish(result)
+        ui.note(
+            f"Next: clipmill score --root {root} --checkpoint {result['best'] or result['last']} "
+            f"--split test --out {run}/score"
+        )

@@ -16,8 +16,8 @@ import torch
 
 import model
 from manifests.errors import ClipmillError
-from manifests.spec import ClipSpec
-from model.checkpoint import Checkpoint, Window, load, save
+from manifests.spec import ClipSpec, Window
+from model.checkpoint import Checkpoint, load, save
 from model.preprocess import MEAN, STD
 
 LABELS = ("Apply Eye Makeup", "naïve \N{SNOWMAN}", 'quote " and \\')
@@ -210,7 +210,8 @@ import sys, torch
 from pathlib import Path
 import model
 from manifests.spec import ClipSpec
-from model.checkpoint import Checkpoint, Window, save
+from manifests.spec import Window
+from model.checkpoint import Checkpoint, save
 
 folder = Path(sys.argv[1])
 network = model.build("c3d", 2, width=8)

@@ -1,0 +1,106 @@
+"""The one owner of rank arithmetic: how many processes there are and what they add up.
+
+Reads torchrun's environment; alone, everything is free. On several ranks each call costs one
+collective (nccl between GPUs, gloo between CPUs).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from manifests.errors import ClipmillError
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """This process's place among all: `rank` of `size`, and its device."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that speaks and writes."""
+        return self.rank == 0
+
+    def total(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the sum over all ranks of every tensor, on each rank."""
+        summed = {name: tensor.clone() for name, tensor in state.items()}
+        if self.size > 1:
+            for tensor in summed.values():
+                dist.all_reduce(tensor)
+        return summed
+
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """Return every rank's tensor (equal shapes), in rank order, on each rank."""
+        if self.size == 1:
+            return [tensor]
+        parts = [torch.empty_like(tensor) for _ in range(self.size)]
+        dist.all_gather(parts, tensor.contiguous())
+        return parts
+
+    def any(self, flag: bool) -> bool:
+        """Return whether the flag is set on some rank."""
+        if self.size == 1:
+            return flag
+        tensor = torch.tensor([int(flag)], device=self.device)
+        dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+        return bool(tensor.item())
+
+    def wait(self) -> None:
+        """Wait until every rank is here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def joined(device: str) -> Iterator[World]:
+    """Join the other processes of torchrun, if any, and leave them at the end.
+
+    `device` is `auto` (this rank's GPU where there is one), `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        ClipmillError: a GPU was asked for and there is none.
+    """
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    place = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    if place.type == "cuda":
+        torch.cuda.set_device(place)
+    if size == 1:
+        yield World(rank, size, place)
+        return
+    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    try:
+        yield World(rank, size, place)
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Return torchrun's rank of this process, without joining anything."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def _device(name: str, local_rank: int) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        place = torch.device(name)
+    except RuntimeError as error:
+        raise ClipmillError(f"--device {name!r}; expected auto, cpu, cuda or cuda:N.") from error
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ClipmillError(
+            f"--device {name}: torch {torch.__version__} sees no GPU. Install a CUDA build of "
+            "torch, or use --device cpu."
+        )
+    if place.type == "cuda" and place.index is None:
+        place = torch.device("cuda", local_rank)
+    return place

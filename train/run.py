@@ -1,0 +1,70 @@
+"""The run folder: options.json, log.csv with a line an epoch, best and last checkpoint.
+
+Everything is written through storage's one door, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import ClipmillError
+from manifests.storage import LocalStorage
+
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+
+
+class Run:
+    """A folder that holds one training run."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder).absolute()
+        self._storage = LocalStorage(self.folder)
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint, from which a run resumes."""
+        return self.folder / LAST
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the highest val top-1."""
+        return self.folder / BEST
+
+    def require(self, resume: bool) -> bool:
+        """Return whether there is something to go on from.
+
+        Raises:
+            ClipmillError: a run is here already and nobody said --resume.
+        """
+        there = self.last.exists()
+        if there and not resume:
+            raise ClipmillError(
+                f"{self.folder} holds a run already. Go on with it by --resume, or give another "
+                "--run folder."
+            )
+        return there
+
+    def write_options(self, options: dict[str, Any]) -> None:
+        """Keep what the run was asked to do."""
+        self._storage.write("options.json", (json.dumps(options, indent=1) + "\n").encode())
+
+    def write_log(self, rows: list[dict[str, Any]]) -> None:
+        """Write log.csv with a line for each epoch."""
+        if not rows:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {
+                key: f"{value:.6g}" if isinstance(value, float) else value
+                for key, value in row.items()
+            }
+            for row in rows
+        )
+        self._storage.write("log.csv", text.getvalue().encode())
