@@ -81,6 +81,7 @@ def _decode(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         "frames_decoded": result.frames_decoded,
         "packets": result.packets,
         "errors": result.errors,
+        "backend": result.backend,
     }
 
 

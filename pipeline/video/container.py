@@ -25,7 +25,7 @@ PROTOCOLS = "fd"
 ERR_DETECT = "explode"
 
 
-def open_container(fd: int, max_pixels: int) -> InputContainer:
+def open_container(fd: int, max_pixels: int, **more: str) -> InputContainer:
     """Open the descriptor's file through libav's `fd:` protocol and no other."""
     import av
 
@@ -35,6 +35,7 @@ def open_container(fd: int, max_pixels: int) -> InputContainer:
         "protocol_whitelist": PROTOCOLS,
         "format_whitelist": FORMATS,
         "max_pixels": str(max_pixels),
+        **more,
     }
     try:
         return av.open("fd:", mode="r", options=options, metadata_errors="ignore")
@@ -59,13 +60,19 @@ def video_stream(container: InputContainer, max_pixels: int) -> VideoStream:
     context: Any = stream.codec_context
     if context is None:
         raise VideoError(Reason.UNREADABLE, "no decoder for the codec of the video stream")
-    if context.width * context.height > max_pixels:
-        size = f"{context.width}x{context.height}"
-        raise VideoError(Reason.TOO_LARGE, f"{size} is more than {max_pixels} pixels")
+    check_pixels(context.width, context.height, max_pixels)
     context.thread_count = 1
     context.flags |= int(Flags.bitexact)
     context.options = {"err_detect": ERR_DETECT, "max_pixels": str(max_pixels)}
     return stream
+
+
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raise TOO_LARGE for a picture of more pixels than the limit."""
+    if width * height > max_pixels:
+        raise VideoError(
+            Reason.TOO_LARGE, f"{width}x{height} pixels; the limit is {max_pixels} in all"
+        )
 
 
 def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
@@ -87,9 +94,7 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[V
         yield packet
 
 
-def decode(
-    stream: VideoStream, packet: Packet[VideoStream] | None
-) -> tuple[list[VideoFrame], int]:
+def decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> tuple[list[VideoFrame], int]:
     """Return the frames that come out after this packet (None: the rest), and 1 for an error."""
     import av
 

@@ -54,7 +54,8 @@ class Decoded:
     `packets` were given to the decoder and `frames_decoded` came of them: decoding stops after
     the last frame that is wanted, so both may be less than the file holds. `errors` above 0 says
     that frames were lost and that what follows a loss may show its traces. `indices` are ordinals
-    in display order of the frames that come.
+    in display order of the frames that come. `backend` made the pixels: PyAV's second look, where
+    the ffmpeg that was asked met damage.
     """
 
     pixels: NDArray[np.uint8]
@@ -71,6 +72,7 @@ class Decoded:
     width: int
     height: int
     codec: str
+    backend: str
 
 
 class Decoder:
@@ -80,9 +82,7 @@ class Decoder:
     the thread that started it (and is then started again by the next call).
     """
 
-    def __init__(
-        self, limits: Limits | None = None, backend: Backend = "pyav"
-    ) -> None:
+    def __init__(self, limits: Limits | None = None, backend: Backend = "pyav") -> None:
         if backend not in BACKENDS:
             raise unknown("decoder backend", str(backend), BACKENDS)
         self.limits = limits or Limits()
@@ -202,7 +202,7 @@ def _probe(reply: dict[str, Any]) -> Probe:
 
 
 def _decoded(reply: dict[str, Any], pixels: NDArray[np.uint8]) -> Decoded:
-    own = ("stride", "mirrored", "frames_decoded", "packets", "errors")
+    own = ("stride", "mirrored", "frames_decoded", "packets", "errors", "backend")
     facts = ("rotation", "flipped", "fps", "duration_s", "width", "height", "codec")
     return Decoded(
         pixels=pixels,

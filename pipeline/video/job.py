@@ -3,11 +3,12 @@
 The rule for damaged files, the same for both backends:
 1. Packets are counted, the frames to take are planned on that count, and packets are decoded up to
    the last one that a wanted frame needs. If each gave its frame without an error, that is it.
-2. If not, the whole file is decoded once more by PyAV, whichever backend is chosen, to learn
-   which frames really come. A decoder that complains of nothing may give half of the packets
-   (fields, hidden reference frames); one that complains must still give nine in ten, or the video
-   is CORRUPT. The plan is then made again on the frames that come, at their own times, and the
-   loss stands in the result.
+2. If not, it is PyAV that looks again and decides, whichever backend was chosen: two versions of
+   libav need not conceal damage alike. It decodes the whole file to learn which frames really
+   come. A decoder that complains of nothing may give half of the packets (fields, hidden
+   reference frames); one that complains must still give nine in ten, or the video is CORRUPT. The
+   plan is then made again on the frames that come, at their own times, and the loss stands in the
+   result, as does the backend that made the pixels.
 Pictures that libav itself calls damaged are lost ones (`err_detect=explode`). What follows a lost
 frame may still show its traces until the next key frame: `errors` says that it may.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +58,14 @@ class Result:
     frames_decoded: int
     packets: int
     errors: int
+    backend: str
+
+
+class Pass(NamedTuple):
+    """One run over the file: by whom, and up to which packet (None: all)."""
+
+    backend: str
+    last_packet: int | None
 
 
 def perform(fd: int, order: Order, pixels: NDArray[np.uint8]) -> Result:
@@ -63,10 +73,11 @@ def perform(fd: int, order: Order, pixels: NDArray[np.uint8]) -> Result:
     found = scan(fd, order.max_pixels)
     selection = select(found.probe.times, order.spec, order.start_s, order.end_s)
     last = found.last_packet(int(selection.indices.max()))
-    expected = found.frames_until(last)
-    run = _decode(fd, found, order, selection, last, pixels)
-    if run == (expected, 0):
-        return Result(found.probe, selection, run.frames, expected, 0)
+    clean = Run(found.frames_until(last), 0)
+    for backend in dict.fromkeys((order.backend, "pyav")):
+        run = _decode(fd, found, order, selection, Pass(backend, last), pixels)
+        if run == clean:
+            return Result(found.probe, selection, run.frames, clean.frames, 0, backend)
     return _second_look(fd, found, order, pixels)
 
 
@@ -82,12 +93,12 @@ def _second_look(fd: int, found: Scan, order: Order, pixels: NDArray[np.uint8]) 
         )
     known = _true_times(times, found.probe)
     selection = select(known, order.spec, order.start_s, order.end_s)
-    run = _decode(fd, found, order, selection, None, pixels)
+    run = _decode(fd, found, order, selection, Pass("pyav", None), pixels)
     if run.frames != len(times):
         raise VideoError(
             Reason.CORRUPT, f"{run.frames} frames the second time, {len(times)} the first"
         )
-    return Result(found.probe, selection, len(times), packets, errors)
+    return Result(found.probe, selection, len(times), packets, errors, "pyav")
 
 
 def _decode(
@@ -95,7 +106,7 @@ def _decode(
     found: Scan,
     order: Order,
     selection: Selection,
-    last: int | None,
+    by: Pass,
     pixels: NDArray[np.uint8],
 ) -> Run:
     places: dict[int, list[int]] = {}
@@ -111,16 +122,16 @@ def _decode(
     task = Task(
         scan=found,
         wanted=frozenset(places),
-        last_packet=last,
+        last_packet=by.last_packet,
         steps=chain(found.orientation, order.spec),
         shape=order.spec.shape[1:],
         max_pixels=order.max_pixels,
     )
-    run = BACKENDS[order.backend](fd, task, sink)
-    if written != task.wanted and run.frames > max(places):
-        # Decoded but not converted: without this, places would keep what was there before.
+    run = BACKENDS[by.backend](fd, task, sink)
+    if written != task.wanted and run.frames > max(places) and by.backend == "pyav":
         raise VideoError(Reason.CORRUPT, f"{len(places) - len(written)} frames cannot be converted")
-    return run
+    # A frame that was decoded but never arrived is none: what was in its place would stay there.
+    return run if written == task.wanted else Run(run.frames, max(run.errors, 1))
 
 
 def _true_times(times: list[float | None], probe: Probe) -> Times:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from manifests.reasons import Reason
-from pipeline.video.container import decode, open_container, packets, video_stream
+from pipeline.video.container import (
+    check_pixels,
+    decode,
+    open_container,
+    packets,
+    video_stream,
+)
 from pipeline.video.errors import VideoError
 from pipeline.video.frames import Ordinals, Times
 from pipeline.video.graph import Orientation
@@ -91,6 +97,8 @@ def scan(fd: int, max_pixels: int) -> Scan:
     """Read every packet of the video stream once and say what the file holds."""
     with open_container(fd, max_pixels) as container:
         stream = video_stream(container, max_pixels)
+        if stream.codec_context.width == 0:
+            _look_without_limit(fd, stream.index, max_pixels)
         stamps, orientation = _read(container, stream)
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         keys, reordered = _keys(stamps, rate)
@@ -119,6 +127,14 @@ def scan(fd: int, max_pixels: int) -> Scan:
         )
         margin = 0 if reordered else REORDERING.get(codec, REORDERING_OTHERS)
         return Scan(probe, stream.index, ranks, margin)
+
+
+def _look_without_limit(fd: int, index: int, max_pixels: int) -> None:
+    """Say TOO_LARGE where libav, held to the limit, says no size at all; no picture is decoded."""
+    with open_container(fd, 1 << 30, skip_frame="all") as container:
+        context = container.streams[index].codec_context
+        check_pixels(context.width, context.height, max_pixels)
+    os.lseek(fd, 0, os.SEEK_SET)
 
 
 def _read(container: InputContainer, stream: VideoStream) -> tuple[list[Stamp], Orientation]:

@@ -24,7 +24,13 @@ def test_one_chain_for_all_sizes():
     assert names(Orientation(), "stretch") == ["scale", "format"]
     assert names(Orientation(), "crop") == ["scale", "format", "crop"]
     assert names(Orientation(90), "pad") == ["scale", "format", "transpose", "pad"]
-    assert names(Orientation(180, True), "stretch") == ["scale", "format", "vflip", "hflip", "vflip"]
+    assert names(Orientation(180, True), "stretch") == [
+        "scale",
+        "format",
+        "vflip",
+        "hflip",
+        "vflip",
+    ]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.fit}-{spec.width}x{spec.height}")

@@ -34,7 +34,18 @@ def test_variable_frame_rate_times(numbered, ffmpeg, pyav, numbers, tmp_path):
     steady = numbered("steady.mkv", 50, *X264, rate=10)
     video = tmp_path / "vfr.mkv"
     drop = "select='lt(n,20)+gte(n,40)'"
-    ffmpeg("-i", steady, "-vf", drop, "-fps_mode", "passthrough", "-enc_time_base", "1:10", *X264, video)
+    ffmpeg(
+        "-i",
+        steady,
+        "-vf",
+        drop,
+        "-fps_mode",
+        "passthrough",
+        "-enc_time_base",
+        "1:10",
+        *X264,
+        video,
+    )
     probe = pyav.probe(video)
     assert probe.packets == 30
     assert np.allclose(probe.times, [*np.arange(20) / 10, *(4 + np.arange(10) / 10)], atol=0.002)
