@@ -1,2 +1,70 @@
-from manifests.cli import app
+"""The verbs `score` and `predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manifests.cli import Json, Quiet, Root, Verbose, app, ends
+
 verbs = app()
+
+CheckpointFile = Annotated[
+    Path, typer.Option("--checkpoint", metavar="FILE", help="best.safetensors of a run.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+@verbs.command()
+def score(
+    root: Root,
+    checkpoint: CheckpointFile,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    split_set: Annotated[str | None, typer.Option(help="Such as split2 (the first).")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Clips per step of each process.")] = 16,
+    device: Device = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Score a split's shards: predictions, metrics, classes, confusion matrix."""
+    from infer import score as scoring
+    from manifests.dataset import Dataset
+    from model.checkpoint import load
+    from model.world import joined, rank
+
+    with ends(json, quiet, verbose, speaks=rank() == 0) as ui, joined(device) as world:
+        dataset = Dataset.open(root)
+        scoring.require_split(dataset, split, split_set)
+        weights = load(checkpoint, with_state=False)
+        report = scoring.score(dataset, weights, split, split_set, batch, out, world, ui)
+        scoring.show(report, out, ui)
+        ui.finish(report)
+
+
+@verbs.command()
+def predict(
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
+    checkpoint: CheckpointFile,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep JSON and annotated videos here.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5,
+    device: Device = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show what a network sees in videos; exit with 1 when one could not be read."""
+    from infer import predict as predicting
+    from model.checkpoint import load
+    from model.world import joined
+
+    with ends(json, quiet, verbose) as ui, joined(device) as world:
+        weights = load(checkpoint, with_state=False)
+        results = predicting.predict(videos, weights, out, top, world.device, ui)
+        ui.finish({"videos": results})
+        ui.exit_code = int(any("error" in result for result in results))

@@ -1,0 +1,127 @@
+"""Lay a picture over a whole video and encode it as an .mp4 that every player shows.
+
+Costs a decode and an encode of the video (a few times faster than it plays on one core). ffmpeg
+reads the video as an open descriptor with the same lists of formats and protocols as decoding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
+from manifests.reasons import Reason
+from pipeline.video.container import FORMATS, PROTOCOLS
+from pipeline.video.decoder import Limits, opened
+from pipeline.video.errors import VideoError
+from pipeline.video.limits import die_with_parent
+from pipeline.video.probe import Probe
+
+LEAST_WIDTH = 480  # pixels: a small video is enlarged so that words on it can be read
+
+
+def shown_size(probe: Probe) -> tuple[int, int]:
+    """Return the even (width, height) in which a video is shown: upright, enlarged if small."""
+    turned = probe.rotation % 180 == 90
+    width, height = (probe.height, probe.width) if turned else (probe.width, probe.height)
+    scale = max(1.0, LEAST_WIDTH / width)
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def overlay(
+    video: Path,
+    size: tuple[int, int],
+    picture: bytes,
+    picture_height: int,
+    out: Path,
+    limits: Limits,
+) -> None:
+    """Write `video` at `size` (width, height) to `out`, with RGBA rows `picture` on its top edge.
+
+    Raises:
+        VideoError: ffmpeg could not read or finish it; nothing is left at `out`.
+    """
+    temporary = out.with_name(f".{out.name}.part.mp4")
+    try:
+        with opened(video) as fd, _memory(picture) as picture_fd:
+            arguments = _command(fd, picture_fd, size, picture_height, temporary, limits)
+            _run(arguments, (fd, picture_fd), limits)
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _command(
+    fd: int,
+    picture_fd: int,
+    size: tuple[int, int],
+    picture_height: int,
+    out: Path,
+    limits: Limits,
+) -> list[str]:
+    import ffmpeg
+    import imageio_ffmpeg
+
+    width, height = size
+    base = ffmpeg.input(
+        "fd:",
+        fd=str(fd),
+        protocol_whitelist=PROTOCOLS,
+        format_whitelist=FORMATS,
+        max_pixels=str(limits.pixels),
+    )
+    top = ffmpeg.input(
+        "fd:",
+        fd=str(picture_fd),
+        format="rawvideo",
+        pixel_format="rgba",
+        video_size=(width, picture_height),
+        protocol_whitelist=PROTOCOLS,
+    )
+    drawn = (
+        base.video.filter("scale", width, height)
+        .filter("setsar", 1)
+        .overlay(top, eof_action="repeat")
+    )
+    stream = ffmpeg.output(
+        drawn,
+        str(out),
+        vcodec="libx264",
+        pix_fmt="yuv420p",
+        crf=20,
+        preset="veryfast",
+        movflags="+faststart",
+        map_metadata=-1,
+    ).global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-y")
+    return [str(part) for part in ffmpeg.compile(stream, cmd=imageio_ffmpeg.get_ffmpeg_exe())]
+
+
+def _run(arguments: list[str], fds: tuple[int, ...], limits: Limits) -> None:
+    seconds = limits.seconds * 10
+    try:
+        done = subprocess.run(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            pass_fds=fds,
+            timeout=seconds,
+            preexec_fn=die_with_parent,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise VideoError(Reason.TIMEOUT, f"drawing took more than {seconds:.0f} s") from error
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise VideoError(Reason.UNREADABLE, lines[-1] if lines else f"exit {done.returncode}")
+
+
+@contextlib.contextmanager
+def _memory(data: bytes):  # noqa: ANN202 - an iterator over one descriptor
+    fd = os.memfd_create("picture", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(fd), "wb") as file:
+            file.write(data)
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield fd
+    finally:
+        os.close(fd)
