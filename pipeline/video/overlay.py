@@ -6,15 +6,15 @@ reads the video as an open descriptor with the same lists of formats and protoco
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 from pathlib import Path
 
 from manifests.reasons import Reason
 from pipeline.video.container import FORMATS, PROTOCOLS
-from pipeline.video.decoder import Limits, opened
+from pipeline.video.decoder import Limits
 from pipeline.video.errors import VideoError
+from pipeline.video.files import opened, shared_memory
 from pipeline.video.limits import die_with_parent
 from pipeline.video.probe import Probe
 
@@ -44,7 +44,8 @@ def overlay(
     """
     temporary = out.with_name(f".{out.name}.part.mp4")
     try:
-        with opened(video) as fd, _memory(picture) as picture_fd:
+        with opened(video) as fd, shared_memory(len(picture)) as picture_fd:
+            os.pwrite(picture_fd, picture, 0)
             arguments = _command(fd, picture_fd, size, picture_height, temporary, limits)
             _run(arguments, (fd, picture_fd), limits)
         temporary.replace(out)
@@ -113,15 +114,3 @@ def _run(arguments: list[str], fds: tuple[int, ...], limits: Limits) -> None:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise VideoError(Reason.UNREADABLE, lines[-1] if lines else f"exit {done.returncode}")
-
-
-@contextlib.contextmanager
-def _memory(data: bytes):  # noqa: ANN202 - an iterator over one descriptor
-    fd = os.memfd_create("picture", os.MFD_CLOEXEC)
-    try:
-        with os.fdopen(os.dup(fd), "wb") as file:
-            file.write(data)
-        os.lseek(fd, 0, os.SEEK_SET)
-        yield fd
-    finally:
-        os.close(fd)

@@ -1,0 +1,1 @@
+"""Decode videos in a child process that has limits: probe, frames, filters, two backends."""
