@@ -76,15 +76,29 @@ def clip_keys(clip_ids: Iterable[str]) -> NDArray[np.uint64]:
 def draws(
     keys: NDArray[np.uint64], seed: int, epoch: int, purpose: int, bound: int
 ) -> NDArray[np.int64]:
-    """Return one whole number in [0, bound) a clip, from (seed, epoch, clip, purpose) alone.
+    """Return one whole number in [0, bound) a clip, from (seed, epoch, clip, purpose) alone."""
+    return (_uniform(keys, seed, epoch, purpose) * bound).astype(np.int64)
 
-    splitmix64 (Steele, Lea, Flood 2014) over the key; `purpose` keeps independent draws apart.
+
+def uniforms(
+    keys: NDArray[np.uint64], seed: int, epoch: int, purpose: int, count: int
+) -> NDArray[np.float32]:
+    """Return float32 (clips, count) in [0, 1); they use the purposes from `purpose` on."""
+    columns = [_uniform(keys, seed, epoch, purpose + number) for number in range(count)]
+    # Rounded down to 24 bits: float32 would round the largest ones up to 1.
+    return (np.floor(np.stack(columns, 1) * 2**24) / 2**24).astype(np.float32)
+
+
+def _uniform(keys: NDArray[np.uint64], seed: int, epoch: int, purpose: int) -> NDArray[np.float64]:
+    """One number in [0, 1) a clip; `purpose` keeps independent draws apart.
+
+    splitmix64 (Steele, Lea, Flood 2014) over key, seed, epoch and purpose.
     """
     with np.errstate(over="ignore"):
         state = _mix(keys + _STEP * np.uint64(seed % 2**32 + 1))
         state = _mix(state + _STEP * np.uint64(epoch + 1))
         state = _mix(state + _STEP * np.uint64(purpose + 1))
-    return ((state >> np.uint64(11)).astype(np.float64) / 2**53 * bound).astype(np.int64)
+    return (state >> np.uint64(11)).astype(np.float64) / 2**53
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -26,6 +26,7 @@ from shards.read import ShardReader
 from shards.write import FOLDER
 
 _TIME, _TOP, _LEFT, _DEVICE = range(4)
+RANDOM = 8  # numbers drawn for each clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Batch:
     """One rank's share of a global batch; `pixels` is valid until the next batch is asked for.
 
     pixels uint8 (N, T, H, W, C); labels int64 (N,), -1 where there is none; rows int64 (N,), the
-    sample's place in `Stream.clip_ids`, -1 for padding; random int64 (N,) below 2^31, drawn from
+    sample's place in `Stream.clip_ids`, -1 for padding; random float32 (N, 8) in [0, 1), drawn from
     (seed, epoch, clip) for augmentation on the device.
     """
 
@@ -227,5 +228,5 @@ class Stream:
                 left : left + window.width,
             ]
         labels = np.where(rows == plan.PAD, UNLABELLED, table.labels[rows])
-        random = plan.draws(self._keys[rows], self.seed, self.epoch, _DEVICE, 2**31)
+        random = plan.uniforms(self._keys[rows], self.seed, self.epoch, _DEVICE, RANDOM)
         return Batch(self._buffer, torch.from_numpy(labels), rows, torch.from_numpy(random))

@@ -35,6 +35,10 @@ def train(
     flip: Annotated[
         bool, typer.Option(help="Mirror half of the clips; off where left and right differ.")
     ] = True,
+    least_area: Annotated[
+        float, typer.Option(help="Zoom into parts of at least this area (1: off).")
+    ] = 1.0,
+    jitter: Annotated[float, typer.Option(help="Strength of colour changes (0: off).")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     save_minutes: Annotated[float, typer.Option(help="Between checkpoints in an epoch.")] = 10.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -69,6 +73,8 @@ def train(
             patience=patience,
             label_smoothing=label_smoothing,
             flip=flip,
+            least_area=least_area,
+            jitter=jitter,
             seed=seed,
             save_minutes=save_minutes,
         )

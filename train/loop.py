@@ -30,6 +30,7 @@ from model.metrics import Metrics
 from model.preprocess import MEAN, STD, Normalise
 from model.world import World
 from shards.stream import Batch, Stream
+from train import augment
 from train.optim import OPTIMIZERS, factor_at, scale_rates
 from train.options import Options
 from train.run import Run
@@ -168,11 +169,9 @@ def _step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     _set_rate(session, step)
     # Dropout depends on (seed, step, rank) alone, so resuming needs no generator state.
     torch.manual_seed((options.seed * 1_000_003 + step) * 1_009 + session.world.rank)
-    pixels = batch.pixels.to(device, non_blocking=True)
     labels = batch.labels.to(device, non_blocking=True)
-    flip = (batch.random % 2 == 1).to(device) if options.flip else None
     replica.train()
-    logits = replica(session.normalise(pixels, flip))
+    logits = replica(_augmented(session, batch))
     losses = functional.cross_entropy(
         logits, labels, ignore_index=-1, reduction="sum", label_smoothing=options.label_smoothing
     )
@@ -183,6 +182,18 @@ def _step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     session.optimizer.step()
     session.metrics.update(logits.detach(), labels, batch.valid.to(device))
     return loss.detach()
+
+
+def _augmented(session: Session, batch: Batch) -> Tensor:
+    """Return the batch as the network takes it, changed at random as the options say."""
+    options, device = session.options, session.world.device
+    pixels = batch.pixels.to(device, non_blocking=True)
+    random = batch.random.to(device, non_blocking=True)
+    if options.least_area < 1:
+        pixels = augment.zoom(pixels, random, options.least_area)
+    if options.jitter > 0:
+        pixels = augment.colour(pixels, random, options.jitter)
+    return session.normalise(pixels, augment.flips(random) if options.flip else None)
 
 
 def _set_rate(session: Session, step: int) -> None:

@@ -38,6 +38,8 @@ class Options:
     factor: float = 0.1
     label_smoothing: float = 0.0
     flip: bool = True
+    least_area: float = 1.0
+    jitter: float = 0.0
     seed: int = 0
     save_minutes: float = 10.0
 
@@ -55,6 +57,8 @@ class Options:
             ("patience", 0, 100_000),
             ("factor", 1e-6, 0.999),
             ("label_smoothing", 0.0, 0.99),
+            ("least_area", 0.01, 1.0),
+            ("jitter", 0.0, 1.0),
             ("save_minutes", 0.0, 1e6),
             ("seed", 0, 2**32 - 1),
         ):
