@@ -28,6 +28,7 @@ ERR_DETECT = "explode"
 def open_container(fd: int, max_pixels: int, **more: str) -> InputContainer:
     """Open the descriptor's file through libav's `fd:` protocol and no other."""
     import av
+    import av.error
 
     os.lseek(fd, 0, os.SEEK_SET)
     options = {
@@ -77,7 +78,7 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
 
 def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
     """Yield the stream's packets; where the container breaks off, the rest is not there."""
-    import av
+    import av.error
 
     found = container.demux(stream)
     while True:
@@ -96,7 +97,7 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[V
 
 def decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> tuple[list[VideoFrame], int]:
     """Return the frames that come out after this packet (None: the rest), and 1 for an error."""
-    import av
+    import av.error
 
     try:
         return stream.codec_context.decode(packet), 0

@@ -6,15 +6,10 @@ copy of the pixels. A video that kills, hangs or bloats the child costs that vid
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import math
 import mmap
 import os
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -22,15 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.errors import ClipmillError, unknown
-from manifests.reasons import Reason
 from manifests.spec import ClipSpec
-from pipeline.video.errors import VideoError
+from pipeline.video.files import opened, shared_memory
 from pipeline.video.probe import Probe
 from pipeline.video.process import Child
 
 Backend = Literal["pyav", "ffmpeg"]
 BACKENDS = ("pyav", "ffmpeg")
-F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 1, 2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +112,7 @@ class Decoder:
         Raises:
             VideoError: with the reason why it is no video that can be used.
         """
-        with _opened(path) as fd:
+        with opened(path) as fd:
             reply = self._ask({"verb": "probe"}, [fd])
         return _probe(reply)
 
@@ -142,7 +135,7 @@ class Decoder:
             "end_s": end_s,
             "backend": self.backend,
         }
-        with _opened(path) as fd, _shared(spec.nbytes) as memory_fd:
+        with opened(path) as fd, shared_memory(spec.nbytes) as memory_fd:
             reply = self._ask(message, [fd, memory_fd])
             with mmap.mmap(memory_fd, spec.nbytes, access=mmap.ACCESS_READ) as memory:
                 pixels = np.frombuffer(bytearray(memory), np.uint8).reshape(spec.shape)
@@ -158,42 +151,6 @@ class Decoder:
             self.close()
             self._child = Child(self.limits.memory_bytes)
         return self._child
-
-
-@contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[int]:
-    # O_NONBLOCK: a FIFO would otherwise keep us waiting for a writer.
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise VideoError(Reason.MISSING, str(error)) from error
-    except OSError as error:
-        denied = error.errno in (errno.EACCES, errno.EPERM, errno.ENXIO, errno.ELOOP)
-        reason = Reason.FORBIDDEN if denied else Reason.UNREADABLE
-        raise VideoError(reason, str(error)) from error
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise VideoError(Reason.FORBIDDEN, f"{Path(path)} is no regular file")
-        if status.st_size == 0:
-            raise VideoError(Reason.EMPTY, f"{Path(path)} has 0 bytes")
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
-def _shared(size: int) -> Iterator[int]:
-    import fcntl
-
-    fd = os.memfd_create("clipmill", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        os.ftruncate(fd, size)
-        # Sealed: a child that shrank it would have this process die of SIGBUS.
-        fcntl.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def _probe(reply: dict[str, Any]) -> Probe:

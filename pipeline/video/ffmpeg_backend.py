@@ -75,7 +75,7 @@ def command(fd: int, task: Task, wanted: list[int] | None) -> list[str]:
         *("-hide_banner", "-nostdin", "-nostats", "-loglevel", "verbose"),
         *("-max_error_rate", "1", "-filter_complex_threads", "1"),
     )
-    return ffmpeg.compile(output, cmd=imageio_ffmpeg.get_ffmpeg_exe())
+    return list(map(str, ffmpeg.compile(output, cmd=imageio_ffmpeg.get_ffmpeg_exe())))
 
 
 def _any_of(ordinals: list[int]) -> str:

@@ -55,7 +55,7 @@ def select(
 
 def _stride(times: Times, spec: ClipSpec) -> Selection:
     # Cells of `stride` frames, the middle one of each is taken, the window is centred.
-    # n = 14, 3 frames, stride 4:   .|ooXo|ooXo|ooXo|.   offset (14 - 12) // 2 = 1, middle 4 // 2 = 2
+    # n = 14, 3 frames, stride 4:   .|ooXo|ooXo|ooXo|.   starts at (14 - 12) // 2, middle 4 // 2
     # With n = 12 the same frames as uniform sampling would take: 2, 6, 10.
     count, frames = len(times), spec.frames
     if count < frames:

@@ -10,7 +10,8 @@ import math
 import os
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -131,17 +132,18 @@ def scan(fd: int, max_pixels: int) -> Scan:
 
 def _look_without_limit(fd: int, index: int, max_pixels: int) -> None:
     """Say TOO_LARGE where libav, held to the limit, says no size at all; no picture is decoded."""
+    position = os.lseek(fd, 0, os.SEEK_CUR)  # shared with the container that is being read
     with open_container(fd, 1 << 30, skip_frame="all") as container:
-        context = container.streams[index].codec_context
+        context: Any = container.streams[index].codec_context
         check_pixels(context.width, context.height, max_pixels)
-    os.lseek(fd, 0, os.SEEK_SET)
+    os.lseek(fd, position, os.SEEK_SET)
 
 
 def _read(container: InputContainer, stream: VideoStream) -> tuple[list[Stamp], Orientation]:
     """Stamps of all packets, and the first frame's orientation."""
     stamps: list[Stamp] = []
     orientation: Orientation | None = None
-    base = stream.time_base
+    base = stream.time_base or Fraction(1, 90_000)
     for packet in packets(container, stream):
         pts = None if packet.pts is None else float(packet.pts * base)
         dts = None if packet.dts is None else float(packet.dts * base)
@@ -166,7 +168,8 @@ def _keys(stamps: list[Stamp], rate: float) -> tuple[Times, bool]:
 
 def _orientation(frame: VideoFrame) -> Orientation:
     """Read the display matrix: where the picture's x and y axes point on the screen."""
-    for data in frame.side_data:
+    side_data: Any = frame.side_data  # iterates over its values, unlike what its stub says
+    for data in side_data:
         if data.type.name != "DISPLAYMATRIX":
             continue
         # Rows (a b u)(c d v)(x y w): the picture's x axis goes to (a, b), its y axis to (c, d).

@@ -110,8 +110,8 @@ class Child:
         try:
             hello = wire.receive(self._line, time.monotonic() + START_SECONDS)
         except (wire.ClosedError, TimeoutError) as error:
-            hello = {"fatal": f"{type(error).__name__} {error}"}
-        if "versions" in hello:
+            hello: dict[str, Any] = {"fatal": f"{type(error).__name__} {error}"}
+        if isinstance(hello.get("versions"), dict):
             return hello["versions"]
         self.end()
         raise ClipmillError(

@@ -5,7 +5,7 @@ Costs little more than the decoding itself. Runs in the decoder child.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,7 +66,9 @@ def survey(fd: int, max_pixels: int) -> tuple[list[float | None], int]:
     return times, errors
 
 
-def _decoded(fd: int, last_packet: int | None, max_pixels: int):  # noqa: ANN202
+def _decoded(
+    fd: int, last_packet: int | None, max_pixels: int
+) -> Iterator[tuple[list[VideoFrame], int]]:
     with open_container(fd, max_pixels) as container:
         stream = video_stream(container, max_pixels)
         for index, packet in enumerate(packets(container, stream)):
@@ -89,7 +91,9 @@ class _Converter:
         if self._graph is None or key != self._key:
             self._graph, self._key = _graph(frame, self._steps), key
         self._graph.vpush(frame)
-        return self._graph.vpull().to_ndarray()
+        picture = self._graph.vpull().to_ndarray()
+        assert picture.dtype == np.uint8
+        return picture.view(np.uint8)
 
 
 def _graph(frame: VideoFrame, steps: tuple[Step, ...]) -> Graph:

@@ -60,6 +60,7 @@ def test_files_that_are_none(pyav, tmp_path):
     assert reason(pyav, "/dev/zero") is Reason.FORBIDDEN
     assert reason(pyav, tmp_path / "nothing.mp4") is Reason.MISSING
     assert reason(pyav, empty / "below.mp4") is Reason.MISSING
+    assert reason(pyav, "nul\0.mp4") is Reason.MISSING
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -131,13 +132,13 @@ def test_a_child_that_is_killed_costs_one_video(made):
 def test_a_child_that_hangs_costs_its_time(made, backend):
     video = made("a.mp4", "64x48", 0.4, *X264)
     long = made("long.mp4", "1280x720", 30, *X264, "-preset", "ultrafast")
-    with Decoder(Limits(seconds=1.0), backend) as decoder:
+    with Decoder(Limits(seconds=1.5), backend) as decoder:
         decoder.decode(video, SPEC)
         first = decoder._child.pid
         began = time.monotonic()
         spec = ClipSpec(frames=750, sampling="uniform", rate=1, height=512, width=512)
         assert reason(decoder, long, spec) is Reason.TIMEOUT
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 6
         assert gone([first]) and not any(running(pid) for pid in children(first))
         decoder.decode(video, SPEC)
         os.kill(decoder._child.pid, signal.SIGSTOP)
@@ -174,9 +175,9 @@ def test_limits_hold_in_the_child(made, pyav):
     assert "NoNewPrivs:\t1" in status
     environment = Path(f"/proc/{pid}/environ").read_text()
     assert "OPENBLAS_NUM_THREADS=1" in environment and "HOME=" not in environment
-    assert [Path(os.readlink(f"/proc/{pid}/fd/{fd}")).name for fd in (0, 1, 2)] == ["null"] * 3
-    open_files = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-    assert not any("memfd" in name or name.endswith("a.mp4") for name in open_files)
+    links = {entry.name: str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    assert all(links[fd] == "/dev/null" for fd in "012")
+    assert not any("memfd" in link or link.endswith("a.mp4") for link in links.values())
 
 
 def test_versions_name_what_may_change_a_pixel(pyav, binary):
@@ -200,7 +201,7 @@ def test_nothing_is_left_after_close(made):
 
 @pytest.mark.parametrize("backend", ["pyav", "ffmpeg"])
 def test_nothing_is_left_when_the_parent_is_killed(made, tmp_path, backend):
-    long = made("long.mp4", "1280x720", 30, *X264, "-preset", "ultrafast")
+    long = made("long.mp4", "1280x720", 40, *X264, "-preset", "ultrafast")
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pipeline.video.decoder import Decoder\n"
@@ -220,7 +221,7 @@ def test_nothing_is_left_when_the_parent_is_killed(made, tmp_path, backend):
         family = [child, *children(child)]
         assert len(family) == (2 if backend == "ffmpeg" else 1)
         parent.kill()
-    assert gone(family)
+    assert gone(family, seconds=1)  # by the kernel, not by finishing the video
 
 
 def test_a_fork_gets_a_child_of_its_own(made, pyav):

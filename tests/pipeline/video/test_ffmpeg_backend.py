@@ -1,5 +1,6 @@
 """The two backends give the same pixels, bit for bit, and the same verdicts."""
 
+import itertools
 import os
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_command_is_a_list_with_the_limits(made):
     steps = chain(found.orientation, spec)
     task = Task(found, frozenset({2}), 5, steps, spec.shape[1:], 1 << 20)
     args = command(9, task, [2])
-    pairs = set(zip(args, args[1:], strict=False))
+    pairs = set(itertools.pairwise(args))
     for pair in (
         ("-fd", "9"),
         ("-i", "fd:"),

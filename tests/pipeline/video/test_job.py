@@ -138,6 +138,33 @@ def test_few_lost_packets_are_accepted_and_recorded(numbered, numbers, pyav, bin
         assert clip.errors == 3 and (clip.frames_decoded, clip.packets) == (97, 100)
 
 
+def test_a_damaged_picture_is_lost_not_grey(numbered, numbers, pyav):
+    import av
+
+    video = numbered("a.mp4", 100, "-c:v", "libx264", "-g", 1, "-pix_fmt", "yuv420p")
+    with av.open(str(video)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][50]
+    content = bytearray(video.read_bytes())
+    content[packet.pos + packet.size // 2 : packet.pos + packet.size] = bytes(
+        packet.size - packet.size // 2
+    )
+    video.write_bytes(content)
+    clip = pyav.decode(video, ClipSpec(frames=99, rate=1))
+    assert (clip.errors, clip.frames_decoded, clip.packets) == (1, 99, 100)
+    assert numbers(clip.pixels) == [number for number in range(100) if number != 50]
+
+
+@pytest.mark.shared
+def test_real_damage_and_real_oddity(shared, pyav):
+    broken = pyav.decode(shared / "data/videos/decord/corrupted.mp4", ClipSpec())
+    assert (broken.frames_decoded, broken.packets, broken.errors) == (48, 50, 2)
+    # HMDB51: the header says 82 frames, one of the packets is a single byte.
+    [arrows] = (shared / "data/videos/hmdb51_johnppinto").glob("6arrows*.avi")
+    clip = pyav.decode(arrows, ClipSpec(frames=81, rate=1))
+    assert (clip.frames_decoded, clip.packets, clip.errors) == (81, 81, 0)
+    assert clip.indices.tolist() == list(range(81)) and pyav.probe(arrows).packets == 81
+
+
 def test_many_lost_packets_are_corrupt(numbered, pyav, binary):
     video = numbered("a.mp4", 100, "-c:v", "libx264", "-g", 1, "-pix_fmt", "yuv420p")
     zeroed(video, 0.2, 3)
