@@ -31,7 +31,7 @@ demo: $(VENV)/installed ## Make videos, pack, train, score, predict: the whole r
 	$(BIN)/clipmill demo --out .demo
 
 test: $(VENV)/installed-dev ## Run all tests on two processes
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/installed-dev ## Style, types and layers
 	$(BIN)/ruff check
