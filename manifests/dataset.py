@@ -65,7 +65,8 @@ class Dataset:
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ClipmillError(
-                f"{where} is no valid TOML ({error}). Mend it or run `clipmill annotate` again."
+                f"{where} is no valid TOML ({error}). Mend it, or remove it and run "
+                "`clipmill annotate` again."
             ) from error
         return cls._from_values(storage, values, where)
 
@@ -82,7 +83,7 @@ class Dataset:
             if not isinstance(values.get(key), kind):
                 raise ClipmillError(
                     f"{where}: {key} is {values.get(key)!r}; expected a {kind.__name__}. "
-                    "Mend it or run `clipmill annotate` again."
+                    "Mend it, or remove it and run `clipmill annotate` again."
                 )
         for key in values:
             if key not in kinds and key not in ("schema", "spec"):
@@ -192,10 +193,11 @@ def annotate(root: str, annotation: Annotation, spec: ClipSpec, seed: int, video
     dataset = Dataset(
         storage, annotation.name, seed, spec, tuple(annotation.split_sets), videos, mark
     )
+    text = _toml(dataset)
     for name in _SINGLE:
         path = f"manifests/{name}.parquet"
         tables.write_single(storage, path, name, contents[name], {"clipmill.annotation": mark})
-    storage.write(FILE, _toml(dataset).encode())
+    storage.write(FILE, text.encode())
     return dataset
 
 
@@ -223,17 +225,29 @@ def _labels_or_none(dataset: Dataset) -> list[str] | None:
 
 
 def _toml(dataset: Dataset) -> str:
-    """dataset.toml's text: JSON strings, numbers and lists of strings are TOML as they are."""
+    """Return dataset.toml's text."""
     lines = [
         "# Written by `clipmill annotate`; every stage reads it.",
         f"schema = {schema.VERSION}",
-        f"name = {json.dumps(dataset.name)}",
+        f"name = {_quoted(dataset.name)}",
         f"seed = {dataset.seed}",
-        f"split_sets = {json.dumps(list(dataset.split_sets))}",
-        f"videos = {json.dumps(dataset.videos)}",
-        f"annotation = {json.dumps(dataset.annotation)}",
+        f"split_sets = [{', '.join(map(_quoted, dataset.split_sets))}]",
+        f"videos = {_quoted(dataset.videos)}",
+        f"annotation = {_quoted(dataset.annotation)}",
         "",
         "[spec]",
         *(f"{key} = {json.dumps(value)}" for key, value in dataset.spec.as_dict().items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML string: JSON's, but letters of every script stay as they are, and DEL not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ClipmillError(
+            f"{text!r} is not valid Unicode; expected a name that can stand in {FILE}. "
+            "Rename the folder."
+        ) from None
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

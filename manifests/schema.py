@@ -180,7 +180,10 @@ def check(schema: pa.Schema, name: str, where: str) -> dict[str, str]:
     Raises:
         ClipmillError: not one of clipmill's files, another table, version or column type.
     """
-    metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    metadata = {
+        key.decode("utf-8", "replace"): value.decode("utf-8", "replace")
+        for key, value in (schema.metadata or {}).items()
+    }
     found = metadata.get("clipmill.table")
     if found != name:
         raise ClipmillError(
@@ -201,6 +204,19 @@ def check(schema: pa.Schema, name: str, where: str) -> dict[str, str]:
     return metadata
 
 
-def replaced(metadata: dict[str, str]) -> list[str]:
-    """Return the names of the parts that a compacted part replaces."""
-    return json.loads(metadata.get("clipmill.replaces", "[]"))
+def replaced(metadata: dict[str, str], where: str) -> list[str]:
+    """Return the names of the parts that a compacted part replaces.
+
+    Raises:
+        ClipmillError: the list is damaged.
+    """
+    try:
+        names = json.loads(metadata.get("clipmill.replaces", "[]"))
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return names
+    except ValueError:
+        pass
+    raise ClipmillError(
+        f"{where} does not say which parts it replaces; expected a list of names. "
+        "Put the file back from a copy."
+    )

@@ -32,7 +32,14 @@ _STOPPING = {
     errno.EPERM: "not permitted; make the folder writable",
     errno.EMFILE: "too many open files; raise `ulimit -n`",
     errno.ENFILE: "too many open files on this machine; close some programs",
+    errno.ENOTDIR: "a file stands where a folder should be; move it away",
+    errno.EISDIR: "a folder stands where a file should be; move it away",
+    errno.ENAMETOOLONG: "the path is too long; use a shorter --root",
+    errno.EFBIG: "the file system does not take files so large; use smaller shards",
+    errno.ESTALE: "the network file system lost the file; mount it again",
+    errno.ETIMEDOUT: "the network file system does not answer; wait until it does",
 }
+_writing: set[str] = set()  # names of the temporary files that this process has open
 
 
 class Writer(Protocol):
@@ -77,7 +84,7 @@ class Storage(Protocol):
         ...
 
     def clean(self, folder: str) -> list[str]:
-        """Remove the temporary files that dead processes left in a folder; return their names."""
+        """Remove what dead processes left in a folder; return the names. What stays is synced."""
         ...
 
     def leftovers(self, folder: str) -> list[str]:
@@ -103,6 +110,7 @@ class LocalStorage:
     def __init__(self, root: Path) -> None:
         self._root = root.expanduser().absolute()
         self.root = str(self._root)
+        self._kept: set[Path] = set()  # folders whose names are known to be on the disk
 
     def _path(self, path: str) -> Path:
         parts = PurePosixPath(path).parts
@@ -152,21 +160,30 @@ class LocalStorage:
         self._make_folders(final.parent)
         temporary = final.parent / f".tmp-{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         fd = disk.create(temporary)
+        _writing.add(temporary.name)
         try:
             yield fd, temporary
         finally:
             os.close(fd)
+            _writing.discard(temporary.name)
             # On success the name is gone already; on failure the first error is the one to report.
             with contextlib.suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108
 
     def _make_folders(self, folder: Path) -> None:
-        if folder.is_dir():
+        """Make a folder. One that stands is synced too: its maker may have died before that."""
+        if folder in self._kept:
             return
-        self._make_folders(folder.parent)
-        with contextlib.suppress(FileExistsError):
-            disk.mkdir(folder)
-        disk.sync_folder(folder.parent)
+        there = folder.is_dir()
+        if not there or self._root in folder.parents:
+            self._make_folders(folder.parent)
+        if not there:
+            with contextlib.suppress(FileExistsError):
+                disk.mkdir(folder)
+        # What is above the root may be closed to us, and was then not made by us.
+        with contextlib.suppress(PermissionError):
+            disk.sync_folder(folder.parent)
+        self._kept.add(folder)
 
     def list(self, folder: str) -> dict[str, int]:
         """Return names and sizes of a folder's files, temporary ones left out, sorted by name."""
@@ -192,11 +209,11 @@ class LocalStorage:
 
     def size(self, path: str) -> int | None:
         """Return a file's size in bytes, or None when it is not there."""
-        try:
-            with _stopping(path):
+        with _stopping(path):
+            try:
                 return self._path(path).stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def delete(self, path: str) -> None:
         """Remove a file if it is there."""
@@ -206,11 +223,17 @@ class LocalStorage:
             disk.sync_folder(final.parent)
 
     def clean(self, folder: str) -> list[str]:
-        """Remove the temporary files that dead processes of this machine left in a folder."""
+        """Remove what dead processes of this machine left in a folder, and sync its names.
+
+        A dead process may have shown a file and not lived to sync its name: whoever goes on from
+        that file must know that it stays.
+        """
+        with _stopping(folder), contextlib.suppress(FileNotFoundError):
+            disk.sync_folder(self._path(folder))
         removed = []
         for name in self.leftovers(folder):
             match = TEMPORARY.fullmatch(name)
-            if match and match["host"] == _host() and not _alive(int(match["pid"])):
+            if match and match["host"] == _host() and not _at_work(name, int(match["pid"])):
                 self.delete(f"{folder}/{name}")
                 removed.append(name)
         return removed
@@ -249,7 +272,10 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname()) or "_"
 
 
-def _alive(pid: int) -> bool:
+def _at_work(name: str, pid: int) -> bool:
+    """Whether a process still writes a temporary file; a restarted container reuses process ids."""
+    if pid == os.getpid():
+        return name in _writing
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -101,10 +101,8 @@ def _only(table: pa.Table, names: set[str]) -> list[dict[str, Any]]:
     return tables.keep(table, (name in names for name in ids)).to_pylist()
 
 
-def make(job: Job, settings: Settings) -> tuple[Sample, dict[str, Any]]:
-    """Return a clip's sample and its outcome's decoding columns.
-
-    The pixels are valid until this worker makes its next clip.
+def make(job: Job, settings: Settings) -> Sample:
+    """Return a clip's sample; its `counts` are the outcome's decoding columns.
 
     Raises:
         VideoError: the clip cannot be made; it carries the reason.
@@ -112,8 +110,8 @@ def make(job: Job, settings: Settings) -> tuple[Sample, dict[str, Any]]:
     if job.stored is not None:
         kept = _read_stored(job, settings.spec)
         if kept is not None:
-            return kept, {}
-    size = job.path.stat().st_size if job.path.is_file() else None
+            return kept
+    size = _size(job.path)
     if size and job.bytes and size != job.bytes:
         raise VideoError(
             Reason.CHANGED,
@@ -126,22 +124,28 @@ def make(job: Job, settings: Settings) -> tuple[Sample, dict[str, Any]]:
         None if job.start_s is None else job.start_s - job.file_start_s,
         None if job.end_s is None else job.end_s - job.file_start_s,
     )
-    taken = tuple(int(index) for index in decoded.indices)
-    sample = Sample(
+    return Sample(
         **_identity(job),
         pixels=decoded.pixels,
-        indices=taken,
+        indices=tuple(int(index) for index in decoded.indices),
         stride=decoded.stride,
         mirrored=decoded.mirrored,
         fps=decoded.fps,
+        counts={
+            "frames_decoded": decoded.frames_decoded,
+            "packets": decoded.packets,
+            "errors": decoded.errors,
+            "rotation": decoded.rotation,
+        },
     )
-    counts = {
-        "frames_decoded": decoded.frames_decoded,
-        "packets": decoded.packets,
-        "errors": decoded.errors,
-        "rotation": decoded.rotation,
-    }
-    return sample, counts
+
+
+def _size(path: Path) -> int | None:
+    """Return a file's size; None where it is none or may not be asked: opening it says why."""
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None
 
 
 def stored_spec(spec: ClipSpec) -> ClipSpec:
@@ -159,6 +163,11 @@ def _read_stored(job: Job, spec: ClipSpec) -> Sample | None:
     if sample.clip_id != job.clip_id:
         return None
     return dataclasses.replace(sample, **_identity(job))
+
+
+def made_for(sample: Sample, job: Job) -> bool:
+    """Whether a stored sample says of its clip what the tables say now."""
+    return all(getattr(sample, name) == value for name, value in _identity(job).items())
 
 
 def _identity(job: Job) -> dict[str, Any]:

@@ -8,7 +8,7 @@ the way without it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,18 +75,20 @@ class DecodeClips:
         try:
             counts = self._adopt(storage, path, job)
             if counts is None:
-                sample, counts = make(job, self.settings)
+                sample = make(job, self.settings)
                 spec = stored_spec(self.settings.spec)
-                write_shard(storage, path, "clips", 0, [sample], spec, versions)
+                folder, _, name = path.rpartition("/")
+                write_shard(storage, name, "clips", 0, [sample], spec, versions, folder)
+                counts = sample.counts
         except VideoError as error:
             seconds = time.monotonic() - started
             return outcome.failed(
                 job.clip_id, job.attempt, seconds, versions, error.reason, error.message
             )
         row = outcome.done(job.clip_id, job.attempt, time.monotonic() - started, versions)
-        return row | counts | {"path": path, "bytes": storage.size(path)}
+        return row | dict(counts) | {"path": path, "bytes": storage.size(path)}
 
-    def _adopt(self, storage: Storage, path: str, job: Job) -> dict[str, Any] | None:
+    def _adopt(self, storage: Storage, path: str, job: Job) -> Mapping[str, int] | None:
         """Take a whole tensor that has no row: the process died between writing and recording."""
         if job.attempt > 1 or storage.size(path) is None:
             return None
@@ -94,7 +96,7 @@ class DecodeClips:
             [(sample, _)] = scan(storage.local(path), path, stored_spec(self.settings.spec))
         except ValueError:
             return None
-        return {} if sample.clip_id == job.clip_id else None
+        return sample.counts if sample.clip_id == job.clip_id else None
 
 
 def tensor_path(clip_id: str) -> str:

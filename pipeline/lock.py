@@ -34,13 +34,16 @@ def holding(storage: Storage, stage: str) -> Iterator[None]:
             f"{stage} is already running on {storage.root} ({holder}). "
             "Wait until it ends, or end it, and run the command again."
         ) from None
+    except NotImplementedError:
+        pass  # a file system without locks: the work may be done twice, never wrongly
     except OSError as error:
         raise StoppedError(
             f"{path} cannot be written ({error.strerror}). Make the folder writable and run the "
             "same command again."
         ) from error
     try:
-        path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+        with contextlib.suppress(OSError):  # a full disk: then nobody is named
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
         yield
     finally:
         lock.release()

@@ -24,7 +24,9 @@ def failed(
 ) -> dict[str, Any]:
     """Return the row of a clip that failed, with the reason and the raw message."""
     row = _row(clip_id, attempt, "failed", seconds, versions)
-    return row | {"reason": str(reason), "message": message}
+    # File names may hold bytes that are no UTF-8; a table cannot.
+    text = message.encode("utf-8", "backslashreplace").decode()
+    return row | {"reason": str(reason), "message": text}
 
 
 def _row(

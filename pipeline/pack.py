@@ -20,7 +20,7 @@ from manifests.dataset import Dataset
 from manifests.storage import Storage, open_storage
 from pipeline import outcome, plans
 from pipeline.acquire import pending
-from pipeline.clip import Job, Settings, acquired, jobs_of, make
+from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make
 from pipeline.packplan import plan_shards, shard_split
 from pipeline.stage import Retry, Rows
 from pipeline.video.errors import VideoError
@@ -119,7 +119,7 @@ class _Attempt:
         for clip in self.job.clips:
             started = time.monotonic()
             try:
-                sample, counts = make(clip, self.settings)
+                sample = make(clip, self.settings)
             except VideoError as error:
                 seconds = time.monotonic() - started
                 self.outcomes.append(
@@ -130,7 +130,7 @@ class _Attempt:
                 continue
             yield sample
             row = outcome.done(clip.clip_id, clip.attempt, time.monotonic() - started, versions)
-            self.outcomes.append(row | counts | {"shard": self.job.shard})
+            self.outcomes.append(row | dict(sample.counts) | {"shard": self.job.shard})
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,13 @@ class PackShard:
         path = storage.local(shard_path(job.shard))
         started = time.monotonic()
         try:
-            whole = scan(path, job.shard, self.settings.spec)
-            found = {sample.clip_id: row for sample, row in whole}
+            jobs = {clip.clip_id: clip for clip in job.clips}
+            found, counts = {}, {}
+            for sample, row in scan(path, job.shard, self.settings.spec):
+                clip = jobs.get(sample.clip_id)
+                if clip is None or clip.clip_id in found or not made_for(sample, clip):
+                    return None
+                found[clip.clip_id], counts[clip.clip_id] = row, sample.counts
         except ValueError:
             return None
         rest = tuple(clip for clip in job.clips if clip.clip_id not in found)
@@ -182,7 +187,9 @@ class PackShard:
         versions = self.settings.versions()
         seconds = (time.monotonic() - started) / max(len(job.clips), 1)
         kept = [
-            outcome.done(clip.clip_id, clip.attempt, seconds, versions) | {"shard": job.shard}
+            outcome.done(clip.clip_id, clip.attempt, seconds, versions)
+            | dict(counts[clip.clip_id])
+            | {"shard": job.shard}
             for clip in job.clips
             if clip.clip_id in found
         ]

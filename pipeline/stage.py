@@ -108,7 +108,9 @@ class _Recorder:
 
     def commit(self) -> None:
         for table in (*ORDER, self._stage):
-            self._dataset.append(table, self._waiting.pop(table, []))
+            # Forgotten only when kept: after a fault, outcomes must not go ahead of their samples.
+            self._dataset.append(table, self._waiting.get(table, []))
+            self._waiting.pop(table, None)
         self._last = time.monotonic()
 
 
@@ -134,17 +136,19 @@ def run(dataset: Dataset, stage: Stage[Any], *, jobs: int, retry: Retry, ui: Ui)
 
 def _rounds(dataset: Dataset, stage: Stage[Any], retry: Retry, ui: Ui) -> Iterator[pa.Table]:
     """Yield what is left of the last plan, then what a new plan asks for."""
-    left, number = remaining(dataset, stage.name)
-    if len(left):
-        ui.note(f"{stage.name}: finishing plan {number - 1}, {len(left):,} clips left")
-        yield left
-    plan = stage.plan(retry, number)
-    if not len(plan):
-        return
-    while not plans.write(dataset, stage.name, plan, number):
-        number += 1
+    while True:
+        left, number = remaining(dataset, stage.name)
+        if len(left):
+            ui.note(f"{stage.name}: finishing plan {number - 1}, {len(left):,} clips left")
+            yield left
         plan = stage.plan(retry, number)
-    yield plan
+        if not len(plan):
+            return
+        # Where another process took the number, its plan is the one to finish: two plans for the
+        # same clips would pack them twice.
+        if plans.write(dataset, stage.name, plan, number):
+            yield plan
+            return
 
 
 def remaining(dataset: Dataset, stage: str) -> tuple[pa.Table, int]:

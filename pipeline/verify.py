@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from manifests import tables
 from manifests.console import Ui, size
 from manifests.dataset import Dataset
 from pipeline.plans import FOLDER as PLANS
@@ -39,6 +40,7 @@ def verify(dataset: Dataset, ui: Ui) -> dict[str, Any]:
         else:
             samples[row["shard"]].append(row)
     problems += _against_clips(dataset, samples)
+    problems += _against_outcomes(dataset, samples)
     problems += _files(dataset, set(shards))
     with ui.progress(len(shards), "verify") as progress:
         for name in sorted(shards):
@@ -72,8 +74,12 @@ def _check_shard(
         yield Problem(where, found, _PACK_ANEW)
         return
     path = dataset.storage.local(where)
-    if file_sha256(path) != row["sha256"]:
-        yield Problem(where, "its sha256 is not that of its row", _PACK_ANEW)
+    try:
+        if file_sha256(path) != row["sha256"]:
+            yield Problem(where, "its sha256 is not that of its row", _PACK_ANEW)
+    except OSError as error:
+        yield Problem(where, f"cannot be read ({error.strerror})", _PACK_ANEW)
+        return
     yield from _compare(where, scan(path, row["shard"], dataset.spec), samples)
 
 
@@ -120,6 +126,17 @@ def _against_clips(dataset: Dataset, samples: dict[str, list[dict[str, Any]]]) -
                 )
 
 
+def _against_outcomes(
+    dataset: Dataset, samples: dict[str, list[dict[str, Any]]]
+) -> Iterator[Problem]:
+    """Every clip that was packed has its sample."""
+    there = {row["clip_id"] for rows in samples.values() for row in rows}
+    for row in tables.finished(dataset.parts("pack")).to_pylist():
+        if row["clip_id"] not in there:
+            what = f"packed into {row['shard']}, but has no row in samples"
+            yield Problem(row["clip_id"], what, _PACK_ANEW)
+
+
 def _files(dataset: Dataset, shards: set[str]) -> Iterator[Problem]:
     """Files that no table knows."""
     storage = dataset.storage
@@ -135,7 +152,7 @@ def _files(dataset: Dataset, shards: set[str]) -> Iterator[Problem]:
             yield Problem(
                 f"{folder}/{name}".lstrip("/"),
                 "left by a process that died",
-                "the next run of the stage removes it",
+                "the stage's next run on the same machine removes it; elsewhere, remove it",
             )
 
 

@@ -12,7 +12,7 @@ import functools
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,10 @@ EXTENSION = {"raw": "npy", "jpeg": "jpg"}
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One decoded clip on its way into a shard; `pixels` is uint8 (T, H, W, C), RGB."""
+    """One decoded clip on its way into a shard; `pixels` is uint8 (T, H, W, C), RGB.
+
+    `counts` is what decoding it came to: frames_decoded, packets, errors, rotation.
+    """
 
     clip_id: str
     label_id: int | None
@@ -44,6 +47,7 @@ class Sample:
     stride: int | None
     mirrored: bool
     fps: float | None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @functools.lru_cache(maxsize=16)
@@ -83,8 +87,11 @@ def decode_pixels(payload: memoryview, codec: str, spec: ClipSpec) -> NDArray[np
     return strip.reshape(spec.shape)
 
 
-def members(sample: Sample, codec: str) -> dict[str, Any]:
-    """Return the sample as webdataset's TarWriter takes it, every value bytes."""
+def members(sample: Sample, spec: ClipSpec) -> dict[str, Any]:
+    """Return the sample as webdataset's TarWriter takes it, every value bytes.
+
+    The digest of its ClipSpec goes along: two specs may store clips of one shape.
+    """
     about: Mapping[str, Any] = {
         "clip_id": sample.clip_id,
         "label": sample.label,
@@ -95,11 +102,13 @@ def members(sample: Sample, codec: str) -> dict[str, Any]:
         "stride": sample.stride,
         "mirrored": sample.mirrored,
         "fps": sample.fps,
+        "counts": dict(sample.counts),
+        "spec": spec.digest,
     }
     label_id = UNLABELLED if sample.label_id is None else sample.label_id
     return {
         "__key__": sample.clip_id,
-        EXTENSION[codec]: encode_pixels(sample.pixels, codec),
+        EXTENSION[spec.codec]: encode_pixels(sample.pixels, spec.codec),
         "cls": str(label_id).encode(),
         "json": json.dumps(about, ensure_ascii=False, sort_keys=True).encode(),
     }

@@ -77,7 +77,7 @@ class ShardReader:
         try:
             with path.open("rb") as file:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise _damaged(shard, "all its clips", f"missing or empty ({error})") from error
         expected = self._sizes.get(shard)
         if len(mapped) != expected:
@@ -151,6 +151,8 @@ def _sample(
     try:
         about = json.loads(group["json"][1])
         label_id = int(group["cls"][1])
+        if about["spec"] != spec.digest:
+            raise ValueError(f"stored with ClipSpec {about['spec']}, not {spec.digest}")
         return Sample(
             clip_id=about["clip_id"],
             label_id=None if label_id == UNLABELLED else label_id,
@@ -163,6 +165,7 @@ def _sample(
             stride=about["stride"],
             mirrored=about["mirrored"],
             fps=about["fps"],
+            counts=dict(about["counts"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{key}.json or {key}.cls is not what pack writes ({error})") from error

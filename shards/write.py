@@ -7,6 +7,7 @@ when it is whole. webdataset is imported when the first shard is written, for it
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -71,17 +72,18 @@ def write_shard(
     samples: Iterable[Sample],
     spec: ClipSpec,
     versions: dict[str, str],
+    folder: str = FOLDER,
 ) -> Written | None:
-    """Write `samples` in order as `shards/SHARD` and return its rows; None when there was none."""
+    """Write `samples` in order as `FOLDER/SHARD` and return its rows; None when there was none."""
     import webdataset as wds
 
     rows: list[dict[str, Any]] = []
     sink = _Digesting()
-    with contextlib.suppress(_NothingToWrite), storage.writer(shard_path(shard)) as out:
+    with contextlib.suppress(_NothingToWrite), storage.writer(f"{folder}/{shard}") as out:
         sink.out = out
         tar = wds.TarWriter(sink, encoder=False, mtime=0)  # type: ignore[arg-type]
         for sample in samples:
-            values = members(sample, spec.codec)
+            values = members(sample, spec)
             start = tar.tarstream.offset
             tar.write(values)
             rows.append(_row(sample, values, shard, len(rows), start, spec))
@@ -119,8 +121,9 @@ def shard_row(
     }
 
 
+@functools.cache
 def own_versions() -> dict[str, str]:
-    """Return the versions of what turns pixels into tar bytes."""
+    """Return the versions of what turns pixels into tar bytes; asked once (4 ms)."""
     names = ("webdataset", "simplejpeg", "numpy")
     return {name: importlib.metadata.version(name) for name in names}
 
