@@ -7,6 +7,7 @@ collective (nccl between GPUs, gloo between CPUs).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,18 +69,24 @@ def joined(device: str) -> Iterator[World]:
     `device` is `auto` (this rank's GPU where there is one), `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        ClipmillError: a GPU was asked for and there is none.
+        ClipmillError: a GPU was asked for and is not there, or torchrun's other processes.
     """
-    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    size = int(os.environ.get("WORLD_SIZE", "1"))
     place = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
     if place.type == "cuda":
         torch.cuda.set_device(place)
     if size == 1:
-        yield World(rank, size, place)
+        yield World(rank(), size, place)
         return
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
     try:
-        yield World(rank, size, place)
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    except ValueError as error:
+        raise ClipmillError(
+            f"WORLD_SIZE is {size}, but the other processes cannot be found ({error}). Start "
+            "with torchrun, or unset WORLD_SIZE to run alone."
+        ) from error
+    try:
+        yield World(rank(), size, place)
     finally:
         dist.destroy_process_group()
 
@@ -92,10 +99,9 @@ def rank() -> int:
 def _device(name: str, local_rank: int) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        place = torch.device(name)
-    except RuntimeError as error:
-        raise ClipmillError(f"--device {name!r}; expected auto, cpu, cuda or cuda:N.") from error
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", name):
+        raise ClipmillError(f"--device {name!r}; expected auto, cpu, cuda or cuda:N.")
+    place = torch.device(name)
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ClipmillError(
             f"--device {name}: torch {torch.__version__} sees no GPU. Install a CUDA build of "
@@ -103,4 +109,9 @@ def _device(name: str, local_rank: int) -> torch.device:
         )
     if place.type == "cuda" and place.index is None:
         place = torch.device("cuda", local_rank)
+    if place.type == "cuda" and place.index >= torch.cuda.device_count():
+        raise ClipmillError(
+            f"--device {name}: process {local_rank} of this machine would use GPU {place.index}, "
+            f"but torch sees {torch.cuda.device_count()}. Start fewer processes, or name another."
+        )
     return place

@@ -21,13 +21,16 @@ def zoom(clips: Tensor, random: Tensor, least_area: float) -> Tensor:
     """Cut a part of each clip's frames and enlarge it to the full frame again.
 
     uint8 (N, T, H, W, C) in and out. The part has `least_area` to 1 of the area and an aspect
-    between 3:4 and 4:3 of the frame's, as in the Inception papers' RandomResizedCrop.
+    between 3:4 and 4:3 of the frame's (nearer to it where a large part would not fit), as in the
+    Inception papers' RandomResizedCrop.
     """
     count, frames, height, width, channels = clips.shape
     area = least_area + (1 - least_area) * random[:, AREA]
     low, high = torch.tensor(ASPECTS).log()
     aspect = (low + (high - low) * random[:, ASPECT]).exp()
-    across, down = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
+    # Where that aspect does not fit, the nearest that does: across * down is always the area.
+    across = (area * aspect).sqrt().clamp(max=1).maximum(area)
+    down = area / across
     # affine_grid's frame is [-1, 1]: a part of half-width `across` has its middle in +-(1-across).
     middle_x = (2 * random[:, LEFT] - 1) * (1 - across)
     middle_y = (2 * random[:, TOP] - 1) * (1 - down)

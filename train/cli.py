@@ -55,7 +55,9 @@ def train(
     from train.options import Options
     from train.run import Run
 
-    with ends(json, quiet, verbose, speaks=rank() == 0) as ui, joined(device) as world:
+    again = "Go on with the same command and --resume."
+    speaks = rank() == 0
+    with ends(json, quiet, verbose, speaks, again) as ui, joined(device) as world:
         model_options = {"width": width} | ({} if dropout is None else {"dropout": dropout})
         options = Options(
             model=model,

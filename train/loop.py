@@ -85,9 +85,9 @@ def train(
         "run": str(run.folder),
         "epochs": options.epochs,
         **(session.log[-1] if session.log else {}),
-        "best_val_top1": session.best_top1 if session.val else None,
+        "best_val_top1": session.best_top1 if session.best_top1 >= 0 else None,
         "last": str(run.last),
-        "best": str(run.best) if session.val else None,
+        "best": str(run.best) if session.best_top1 >= 0 else None,
     }
 
 
@@ -135,7 +135,10 @@ def _replicate(network: Network, world: World) -> nn.Module:
     if world.size == 1:
         return network
     devices = [world.device.index] if world.device.type == "cuda" else None
-    return DistributedDataParallel(network, device_ids=devices, gradient_as_bucket_view=True)
+    # The norms' statistics are averaged after each step; by itself DDP would keep rank 0's alone.
+    return DistributedDataParallel(
+        network, device_ids=devices, gradient_as_bucket_view=True, broadcast_buffers=False
+    )
 
 
 def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
@@ -154,7 +157,6 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
             asked = time.monotonic()
             _between_steps(session, stop)
     seconds = time.monotonic() - started
-    _sync_buffers(session.network, session.world)
     learned = _summed(session, session.metrics)
     session.metrics = Metrics(session.network.spec.num_classes, session.world.device)
     seen = evaluate(session) if session.val else None
@@ -169,6 +171,7 @@ def _step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     _set_rate(session, step)
     # Dropout depends on (seed, step, rank) alone, so resuming needs no generator state.
     torch.manual_seed((options.seed * 1_000_003 + step) * 1_009 + session.world.rank)
+    batch = _real(batch)
     labels = batch.labels.to(device, non_blocking=True)
     replica.train()
     logits = replica(_augmented(session, batch))
@@ -180,8 +183,20 @@ def _step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     session.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     session.optimizer.step()
-    session.metrics.update(logits.detach(), labels, batch.valid.to(device))
+    _average_buffers(session.network, session.world)
+    session.metrics.update(logits.detach(), labels)
     return loss.detach()
+
+
+def _real(batch: Batch) -> Batch:
+    """The batch without padding, which would count in the norms' statistics.
+
+    Padding stands at the end, on ranks whose share is one clip shorter; each has one clip at least.
+    """
+    count = int(batch.valid.sum())
+    return Batch(
+        batch.pixels[:count], batch.labels[:count], batch.rows[:count], batch.random[:count]
+    )
 
 
 def _augmented(session: Session, batch: Batch) -> Tensor:
@@ -202,7 +217,8 @@ def _set_rate(session: Session, step: int) -> None:
     warmup = round(options.warmup_epochs * steps)
     factor = factor_at(options.schedule, step, options.epochs * steps, warmup)
     groups = session.optimizer.param_groups
-    if options.schedule != "plateau" or step < warmup:
+    # Plateau keeps its own rate once the warm-up is over: the step after it sets the full one.
+    if options.schedule != "plateau" or (warmup and step <= warmup):
         scale_rates(session.optimizer, [group["base_lr"] for group in groups], factor)
 
 
@@ -235,11 +251,19 @@ def _summed(session: Session, metrics: Metrics) -> dict[str, float]:
     return whole.result()
 
 
-def _sync_buffers(network: Network, world: World) -> None:
-    """Average the norms' running statistics, which each rank has gathered from its own clips."""
-    for buffer in network.buffers():
-        if world.size > 1 and buffer.is_floating_point():
-            buffer.copy_(world.total({"": buffer})[""] / world.size)
+def _average_buffers(network: Network, world: World) -> None:
+    """Average the norms' running statistics, to which each rank has added its own clips.
+
+    After every step, so that a checkpoint of rank 0 holds them whole at any moment.
+    """
+    buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    if world.size == 1 or not buffers:
+        return
+    whole = torch.cat([buffer.reshape(-1) for buffer in buffers])
+    mean = world.total({"": whole})[""] / world.size
+    parts = mean.split([buffer.numel() for buffer in buffers])
+    for buffer, part in zip(buffers, parts, strict=True):
+        buffer.copy_(part.view_as(buffer))
 
 
 def _conclude(

@@ -71,7 +71,8 @@ class Options:
     def window(self, spec: ClipSpec) -> Window:
         """Return what the network takes of clips stored by `spec`."""
         height, width = self.crop or (spec.height * 7 // 8, spec.width * 7 // 8)
-        window = Window(self.frames or spec.frames, height, width)
+        frames = spec.frames if self.frames is None else self.frames
+        window = Window(frames, height, width)
         window.require_inside(spec)
         return window
 

@@ -1,0 +1,57 @@
+"""Training in this process, on one thread, as the processes that the tests start do."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from manifests.console import Ui
+from manifests.dataset import Dataset
+from model import checkpoint
+from model.world import World
+from train.loop import train
+from train.options import Options
+from train.run import Run
+
+ALONE = World(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def fit() -> Callable[..., dict[str, Any]]:
+    """Train here: root, run folder, options; c3d without dropout or r2plus1d, both of width 4."""
+
+    def run(root: Path, folder: Path, resume: bool = False, **options: Any) -> dict[str, Any]:
+        name = options.setdefault("model", "r2plus1d")
+        options.setdefault(
+            "model_options", {"width": 4} | ({"dropout": 0.0} if name == "c3d" else {})
+        )
+        ui = options.pop("ui", Ui(quiet=True))
+        return train(Dataset.open(str(root)), Options(**options), Run(folder), ALONE, resume, ui)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def same_weights() -> Callable[..., None]:
+    """Compare two checkpoints' weights: bit by bit, or up to a tolerance."""
+
+    def compare(one: Path, other: Path, tolerance: float = 0.0) -> None:
+        mine, theirs = checkpoint.load(one).weights, checkpoint.load(other).weights
+        assert mine.keys() == theirs.keys()
+        for name in mine:
+            if tolerance:
+                torch.testing.assert_close(mine[name], theirs[name], rtol=0, atol=tolerance)
+            else:
+                assert torch.equal(mine[name], theirs[name]), name
+
+    return compare
