@@ -38,6 +38,7 @@ def banner(width: int, best: Sequence[tuple[str, float]]) -> tuple[bytes, int]:
 
 
 def _fitting(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
+    label = " ".join(label.split())  # Pillow measures single lines only
     if font.getlength(label) <= room:
         return label
     while label and font.getlength(label + "…") > room:

@@ -115,6 +115,7 @@ def _numbers(
 
 
 def _short(label: str, most: int = 24) -> str:
+    label = " ".join(label.split())  # Pillow places single lines only
     return label if len(label) <= most else label[: most - 1] + "…"
 
 

@@ -6,7 +6,9 @@ once by the network, and, for the annotated .mp4, decoded and encoded once more.
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import torch
 
 from infer.banner import banner
 from manifests.console import Ui
+from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec, Window
 from manifests.storage import LocalStorage
 from model.checkpoint import Checkpoint
@@ -22,6 +25,8 @@ from model.preprocess import Normalise
 from pipeline.video.decoder import Decoder, Limits
 from pipeline.video.errors import VideoError
 from pipeline.video.overlay import overlay, shown_size
+
+STEM_BYTES = 200  # of the 255 that a file name may have
 
 
 def predict(
@@ -35,23 +40,32 @@ def predict(
     """Predict each video; one that cannot be read is an entry with its reason.
 
     With `out`, each video NAME.* leaves NAME.json and NAME.mp4 there.
+
+    Raises:
+        ClipmillError: `out` is where the videos lie, so that one of them would be replaced.
     """
+    stems = _stems(videos)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        _require_apart(videos, stems, out)
     network = checkpoint.build_model().to(device)
     normalise = Normalise(checkpoint.mean, checkpoint.std).to(device)
-    stems = _stems(videos)
     results = []
     with Decoder() as decoder:
         for video, stem in zip(videos, stems, strict=True):
+            result: dict[str, Any] = {"video": str(video)}
             try:
-                result = _one(video, decoder, checkpoint, network, normalise, top, device)
+                result |= _one(video, decoder, checkpoint, network, normalise, top, device)
                 if out is not None:
                     result["annotated"] = str(_draw(video, decoder, result, out, stem))
             except VideoError as error:
-                result = {"video": str(video), "error": str(error.reason), "message": error.message}
+                result |= {"error": str(error.reason), "message": error.message}
             results.append(result)
             if out is not None:
                 text = json.dumps(result, ensure_ascii=False, indent=1) + "\n"
-                LocalStorage(out.absolute()).write(f"{stem}.json", text.encode())
+                # A name that is no UTF-8 is written as JSON's escapes for it.
+                data = text.encode(errors="backslashreplace")
+                LocalStorage(out.absolute()).write(f"{stem}.json", data)
             _show(result, ui)
     return results
 
@@ -73,7 +87,6 @@ def _one(
     best = probabilities.topk(min(top, len(checkpoint.labels)))
     taken = decoded.indices[_centre(spec, window)[0]]
     return {
-        "video": str(video),
         "predictions": [
             {"label_id": number, "label": checkpoint.labels[number], "probability": share}
             for number, share in zip(best.indices.tolist(), best.values.tolist(), strict=True)
@@ -101,25 +114,35 @@ def _draw(video: Path, decoder: Decoder, result: dict[str, Any], out: Path, stem
     size = shown_size(decoder.probe(video))
     best = [(entry["label"], entry["probability"]) for entry in result["predictions"]]
     picture, height = banner(size[0], best)
-    out.mkdir(parents=True, exist_ok=True)
     target = out / f"{stem}.mp4"
     overlay(video, size, picture, height, target, Limits())
     return target
 
 
 def _stems(videos: Sequence[Path]) -> list[str]:
-    """Names for the outputs; two videos of one name get a number behind."""
-    seen: dict[str, int] = {}
-    stems = []
+    """Names for the outputs, not too long; two videos of one name get a number behind."""
+    stems: list[str] = []
     for video in videos:
-        count = seen[video.stem] = seen.get(video.stem, 0) + 1
-        stems.append(video.stem if count == 1 else f"{video.stem}-{count}")
+        stem = os.fsdecode(os.fsencode(video.stem)[:STEM_BYTES])
+        names = itertools.chain([stem], (f"{stem}-{count}" for count in itertools.count(2)))
+        stems.append(next(name for name in names if name not in stems))
     return stems
+
+
+def _require_apart(videos: Sequence[Path], stems: Sequence[str], out: Path) -> None:
+    for stem in stems:
+        target = out / f"{stem}.mp4"
+        if any(target.exists() and video.exists() and target.samefile(video) for video in videos):
+            raise ClipmillError(
+                f"--out {out} holds {target.name}, one of the videos to look at; expected a "
+                "folder where the annotated videos replace none of them. Name another one."
+            )
 
 
 def _show(result: dict[str, Any], ui: Ui) -> None:
     if "error" in result:
         ui.warn(f"{result['video']}: {result['error']}: {result['message']}")
+    if "predictions" not in result:
         return
     rows = [(entry["label"], f"{entry['probability']:.2%}") for entry in result["predictions"]]
     ui.table(result["video"], ("class", "probability"), rows)

@@ -7,6 +7,7 @@ an exit code: 2 wrong use or input, 3 stopped by the environment, 130 interrupte
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -15,9 +16,10 @@ from typing import Annotated
 import typer
 
 from manifests.console import Ui
-from manifests.errors import ClipmillError
+from manifests.errors import ClipmillError, StoppedError
 
 INTERRUPTED = 130
+AGAIN = "Run the same command again to go on."
 
 Root = Annotated[
     str, typer.Option("--root", envvar="CLIPMILL_ROOT", help="The dataset folder.", metavar="DIR")
@@ -43,17 +45,25 @@ def app() -> typer.Typer:
 
 
 @contextlib.contextmanager
-def ends(json: bool, quiet: bool, verbose: bool, speaks: bool = True) -> Iterator[Ui]:
-    """Run a verb: give it its Ui, end it with one message and the right exit code."""
+def ends(
+    json: bool, quiet: bool, verbose: bool, speaks: bool = True, again: str = AGAIN
+) -> Iterator[Ui]:
+    """Run a verb: give it its Ui, end it with one message and the right exit code.
+
+    `again` says how to go on after an interruption.
+    """
     ui = Ui(json=json, quiet=quiet, verbose=verbose, speaks=speaks)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         yield ui
     except ClipmillError as error:
         _fail(ui, str(error), error.exit_code, error)
+    except BrokenPipeError:
+        raise  # who read the output has gone: typer ends without a word
+    except OSError as error:
+        _fail(ui, *_environment(error), error)
     except KeyboardInterrupt as error:
-        text = "interrupted; what was finished is kept. Run the same command again to go on."
-        _fail(ui, text, INTERRUPTED, error)
+        _fail(ui, f"interrupted; what was finished is kept. {again}", INTERRUPTED, error)
     else:
         ui.flush()
         if ui.exit_code:
@@ -69,6 +79,18 @@ def _fail(ui: Ui, text: str, code: int, error: BaseException) -> None:
     ui.finish({"error": text, "exit_code": code})
     ui.flush()
     raise typer.Exit(code) from None
+
+
+def _environment(error: OSError) -> tuple[str, int]:
+    """One sentence and an exit code for what the system refused and no stage has foreseen."""
+    where = "the system" if error.filename is None else os.fsdecode(error.filename)
+    if isinstance(error, IsADirectoryError):
+        return f"{where} is a folder; expected a file. Give another path.", ClipmillError.exit_code
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        text = f"{where} is, or lies below, a file; expected a folder. Give another path."
+        return text, ClipmillError.exit_code
+    reason = error.strerror or str(error)
+    return f"{where}: {reason}. Mend that and run the command again.", StoppedError.exit_code
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -7,7 +7,9 @@ not. Updating costs microseconds; rich is imported when the first thing is print
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -76,6 +78,8 @@ class Ui:
         if stream not in self._consoles:
             from rich.console import Console
 
+            if stream == "stdout" and isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
             console = Console(stderr=stream == "stderr", highlight=False, markup=False, emoji=False)
             if not console.is_terminal:
                 console.width = FILE_WIDTH
@@ -125,7 +129,13 @@ class Ui:
     def flush(self) -> None:
         """Print the JSON object, once, where --json was asked for."""
         if self.json and self.speaks:
-            sys.stdout.write(json.dumps(self.result, ensure_ascii=False, default=str) + "\n")
+            values = _finite(self.result)
+            text = json.dumps(values, ensure_ascii=False, default=str)
+            try:
+                text.encode(sys.stdout.encoding or "utf-8")
+            except UnicodeEncodeError:  # another encoding, or a file's name that is no text
+                text = json.dumps(values, default=str)
+            sys.stdout.write(text + "\n")
             sys.stdout.flush()
 
     @contextlib.contextmanager
@@ -193,10 +203,20 @@ def clock(seconds: float) -> str:
 def size(count: float) -> str:
     """Return bytes as people read them: 512 B, 1.5 MB, 648.0 GB."""
     for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        digits = 0 if unit == "B" else 1
+        if abs(round(count, digits)) < 1000:
+            return f"{count:.{digits}f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def _finite(value: Any) -> Any:
+    """The same nest of values with null for what JSON has no number for."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell(value: Any) -> str:

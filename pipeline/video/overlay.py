@@ -10,6 +10,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import xxhash
+
 from manifests.reasons import Reason
 from pipeline.video.container import FORMATS, PROTOCOLS
 from pipeline.video.decoder import Limits
@@ -19,13 +21,14 @@ from pipeline.video.limits import die_with_parent
 from pipeline.video.probe import Probe
 
 LEAST_WIDTH = 480  # pixels: a small video is enlarged so that words on it can be read
+MOST_HEIGHT = 4096  # pixels: no narrow video is enlarged beyond this
 
 
 def shown_size(probe: Probe) -> tuple[int, int]:
     """Return the even (width, height) in which a video is shown: upright, enlarged if small."""
     turned = probe.rotation % 180 == 90
     width, height = (probe.height, probe.width) if turned else (probe.width, probe.height)
-    scale = max(1.0, LEAST_WIDTH / width)
+    scale = max(1.0, min(LEAST_WIDTH / width, MOST_HEIGHT / height))
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
@@ -42,7 +45,9 @@ def overlay(
     Raises:
         VideoError: ffmpeg could not read or finish it; nothing is left at `out`.
     """
-    temporary = out.with_name(f".{out.name}.part.mp4")
+    # Short, and absolute: ffmpeg would take what stands before a colon for a protocol.
+    name = xxhash.xxh3_64_hexdigest(os.fsencode(out.name))
+    temporary = out.absolute().with_name(f".{name}.part.mp4")
     try:
         with opened(video) as fd, shared_memory(len(picture)) as picture_fd:
             os.pwrite(picture_fd, picture, 0)
