@@ -228,8 +228,11 @@ class LocalStorage:
         A dead process may have shown a file and not lived to sync its name: whoever goes on from
         that file must know that it stays.
         """
-        with _stopping(folder), contextlib.suppress(FileNotFoundError):
-            disk.sync_folder(self._path(folder))
+        path = self._path(folder)
+        if not path.is_dir():
+            return []
+        with _stopping(folder):
+            disk.sync_folder(path)
         removed = []
         for name in self.leftovers(folder):
             match = TEMPORARY.fullmatch(name)

@@ -133,11 +133,12 @@ def scan(path: Path, shard: str, spec: ClipSpec) -> Iterator[tuple[Sample, dict[
 
 
 def _require_end(path: Path, end: int) -> None:
-    """A tar ends with two zero blocks; tarfile ends in silence at a damaged header as well."""
+    """A tar ends with zeros up to a whole record; tarfile ends in silence at any bad header."""
     with path.open("rb") as file:
         file.seek(end)
         tail = file.read()
-    if len(tail) < 2 * BLOCK or tail.strip(b"\0"):
+    record = tarfile.RECORDSIZE
+    if end + len(tail) != -(-(end + 2 * BLOCK) // record) * record or tail.strip(b"\0"):
         raise ValueError("the tar has no end mark: it is cut, or a header is damaged")
 
 

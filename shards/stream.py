@@ -191,7 +191,14 @@ class Stream:
                     f"the saved position was reached with {key} {state.get(key)}, this run has "
                     f"{mine[key]}. Resume with the same data and options, or start a new run."
                 )
-        self.epoch, self.step = int(state["epoch"]), int(state["step"])
+        for key, most in (("epoch", None), ("step", len(self))):
+            value = state.get(key)
+            if not isinstance(value, int) or value < 0 or (most is not None and value > most):
+                raise ClipmillError(
+                    f"the saved position has {key} {value!r}; expected a whole number from 0"
+                    f"{'' if most is None else f' to {most}'}. Start a new run."
+                )
+        self.epoch, self.step = state["epoch"], state["step"]
 
     def _order(self) -> plan.Indices:
         if not self.train:

@@ -317,7 +317,7 @@ def trained(
 ) -> Path:
     """A run folder of r2plus1d on the learnable root, trained by the command line."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    options = "--width=4 --epochs=8 --batch=4 --lr=0.01 --schedule=cosine --device=cpu"
+    options = "--width=4 --epochs=10 --batch=4 --lr=0.02 --schedule=cosine --device=cpu"
     done = cli("train", "--root", learnable, "--run", run, *options.split(), OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
     return run
@@ -328,7 +328,7 @@ def torchrun() -> Callable[..., subprocess.Popen[str]]:
     """Start two processes of a program under torchrun, as a user does: a script, its arguments."""
 
     def start(script: Path, *args: object) -> subprocess.Popen[str]:
-        options = "--standalone --nproc-per-node=2 --no-python"
+        options = "--standalone --nproc-per-node=2 --no-python --"
         launcher = ["-m", "torch.distributed.run", *options.split()]
         return subprocess.Popen(
             [sys.executable, *launcher, sys.executable, str(script), *map(str, args)],

@@ -1,0 +1,207 @@
+"""The one door: whole files or none, paths that stay inside, leftovers, errors that can be mended."""
+
+import errno
+import multiprocessing
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests import disk, storage
+from manifests.errors import ClipmillError, StoppedError
+from manifests.storage import TEMPORARY, LocalStorage, open_storage
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStorage:
+    return LocalStorage(tmp_path / "root")
+
+
+@given(st.lists(st.sampled_from(["..", "a", ".", "", "b c", "ü"]), min_size=1, max_size=6))
+def test_no_path_leaves_the_root(parts: list[str]) -> None:
+    store, text = LocalStorage(Path("/somewhere/root")), "/".join(parts)
+    try:
+        path = store.local(text)
+    except ClipmillError as error:
+        assert ".." in parts or text.startswith("/")
+        assert "does not stay inside" in str(error)
+    else:
+        assert Path(os.path.normpath(path)).is_relative_to("/somewhere/root")
+        assert ".." not in parts
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "a/..", "x\0y"])
+def test_paths_that_are_refused(store: LocalStorage, path: str) -> None:
+    for ask in (store.read, store.list, store.size, store.delete, store.local):
+        with pytest.raises(ClipmillError, match="does not stay inside"):
+            ask(path)
+    with pytest.raises(ClipmillError), store.writer(path):
+        pass
+    with pytest.raises(ClipmillError):
+        store.create(path, b"")
+
+
+def test_what_is_written_is_read(store: LocalStorage) -> None:
+    store.write("a/b/c", b"one")
+    store.write("a/b/c", b"two")
+    assert store.read("a/b/c") == b"two"
+    assert store.size("a/b/c") == 3
+    assert store.list("a/b") == {"c": 3}
+    store.delete("a/b/c")
+    store.delete("a/b/c")
+    assert store.size("a/b/c") is None
+    assert store.list("nowhere") == {}
+    with pytest.raises(FileNotFoundError):
+        store.read("a/b/c")
+
+
+def test_create_keeps_what_is_there(store: LocalStorage) -> None:
+    assert store.create("plan", b"first")
+    assert not store.create("plan", b"second")
+    assert store.read("plan") == b"first"
+    assert store.leftovers(".") == []
+
+
+def test_a_block_that_raises_leaves_nothing(store: LocalStorage) -> None:
+    store.write("big", b"old")
+    with pytest.raises(KeyboardInterrupt), store.writer("big") as out:
+        out.write(b"half")
+        raise KeyboardInterrupt
+    assert store.read("big") == b"old"
+    assert os.listdir(store.root) == ["big"]
+
+
+def test_a_file_is_not_seen_before_its_block_ends(store: LocalStorage) -> None:
+    with store.writer("x") as out:
+        out.write(memoryview(b"abc")[1:])
+        assert store.size("x") is None
+        assert store.list(".") == {}
+        assert len(store.leftovers(".")) == 1
+        assert store.clean(".") == [], "a file that is being written was taken for a leftover"
+    assert store.read("x") == b"bc"
+
+
+def test_sixteen_creators_have_one_winner(store: LocalStorage) -> None:
+    store.write("ready", b"")
+    with multiprocessing.get_context("fork").Pool(16) as pool:
+        won = pool.starmap(_create, [(store.root, number) for number in range(16)])
+    assert sum(won) == 1
+    assert store.read("plan") == str(won.index(True)).encode()
+
+
+def _create(root: str, number: int) -> bool:
+    return open_storage(root).create("plan", str(number).encode())
+
+
+def _leave(root: Path, pid: int, host: str | None = None) -> Path:
+    name = f".tmp-{storage._host() if host is None else host}-{pid}-0123abcd"
+    assert TEMPORARY.fullmatch(name)
+    (root / name).write_bytes(b"half")
+    return root / name
+
+
+def test_only_what_dead_processes_of_this_machine_left_is_removed(store: LocalStorage) -> None:
+    root = Path(store.root)
+    root.mkdir()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    gone = _leave(root, dead.pid)
+    # In a container that was started anew, a dead process had the number that is ours now.
+    reused = _leave(root, os.getpid())
+    alive = _leave(root, os.getppid())
+    elsewhere = _leave(root, dead.pid, "another_host")
+    (root / ".tmp-note").write_bytes(b"somebody's own")
+    assert sorted(store.clean(".")) == sorted([gone.name, reused.name])
+    assert alive.exists() and elsewhere.exists() and (root / ".tmp-note").exists()
+    assert store.clean("nowhere") == []
+
+
+def test_host_names_fit_into_temporary_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("gpu-node-7.cluster.example", "", "büro"):
+        monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
+        assert re.fullmatch(r"[A-Za-z0-9_]+", storage._host())
+
+
+@pytest.mark.parametrize("number", sorted(storage._STOPPING))
+def test_errors_of_the_environment_stop_and_say_the_cure(
+    store: LocalStorage, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(fd: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(disk, "sync", fail)
+    with pytest.raises(StoppedError, match="run the same command again") as caught:
+        store.write("folder/file", b"data")
+    assert caught.value.exit_code == 3
+    assert str(caught.value).startswith("folder/file: ")
+    assert os.listdir(Path(store.root) / "folder") == []
+
+
+def test_other_errors_are_not_disguised(
+    store: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(fd: int) -> None:
+        raise OSError(errno.EINVAL, "nobody foresaw this")
+
+    monkeypatch.setattr(disk, "sync", fail)
+    with pytest.raises(OSError, match="nobody foresaw"):
+        store.write("x", b"")
+
+
+def test_a_file_where_the_root_should_be(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("no folder")
+    store = LocalStorage(tmp_path / "root")
+    for ask in (lambda: store.read("x"), lambda: store.write("x", b""), lambda: store.list(".")):
+        with pytest.raises(StoppedError, match="a file stands where a folder should be"):
+            ask()
+    assert store.size("x") is None
+
+
+def test_a_short_write_is_gone_on_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:3]))
+    LocalStorage(tmp_path).write("x", b"0123456789")
+    monkeypatch.undo()
+    assert (tmp_path / "x").read_bytes() == b"0123456789"
+
+
+def test_threads_may_write_at_once(store: LocalStorage) -> None:
+    def work(number: int) -> None:
+        store.write(f"deep/er/{number}", str(number).encode())
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.list("deep/er") == {str(number): len(str(number)) for number in range(16)}
+
+
+@pytest.mark.parametrize("root", ["s3://bucket/x", "gs://x", "https://host/x", "hf+x://y"])
+def test_urls_are_refused_until_there_is_a_driver(root: str) -> None:
+    with pytest.raises(ClipmillError, match="is a URL"):
+        open_storage(root)
+
+
+def test_a_process_that_dies_while_it_writes_shows_nothing(
+    faults: ModuleType, tmp_path: Path
+) -> None:
+    def write(number: int) -> None:
+        LocalStorage(tmp_path / str(number)).write("x", b"0123")
+
+    _, operations = faults.trial(lambda: write(0)).value
+    assert operations > 5
+    for at in range(1, operations + 1):
+        assert faults.trial(lambda at=at: write(at), at, "KILL").code == faults.KILLED
+        store = LocalStorage(tmp_path / str(at))
+        assert store.size("x") in (None, 4)
+        store.clean(".")
+        assert store.leftovers(".") == []
