@@ -53,7 +53,7 @@ def test_what_is_annotated_is_opened(tmp_path: Path) -> None:
     assert opened.labels == ["run", "jump"]
     assert opened.clips["clip_id"].to_pylist() == ["c0", "c1", "c2", "c3"]
     assert opened.splits_of(None) == {f"c{n}": ["train"] for n in range(4)}
-    with pytest.raises(ClipmillError, match="unknown split set 'defualt'.*Did you mean 'default'"):
+    with pytest.raises(ClipmillError, match=r"unknown split set 'defualt'.*Did you mean 'default'"):
         opened.split_set("defualt")
 
 
@@ -71,7 +71,7 @@ def test_names_of_every_script_survive(tmp_path: Path, name: str, videos: str) -
 
 
 def test_a_path_that_is_no_text_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ClipmillError, match="not valid Unicode"):
+    with pytest.raises(ClipmillError, match=r"not valid Unicode"):
         make(tmp_path / "root", videos="/videos/\udcff")
     assert not (tmp_path / "root").exists()
 
@@ -103,7 +103,7 @@ def test_a_folder_that_is_no_dataset(tmp_path: Path) -> None:
         with pytest.raises(ClipmillError, match=r"holds no dataset\.toml.*clipmill annotate"):
             Dataset.open(str(root))
     (tmp_path / "dataset.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ClipmillError, match="no valid TOML"):
+    with pytest.raises(ClipmillError, match=r"no valid TOML"):
         Dataset.open(str(tmp_path))
 
 
@@ -114,18 +114,18 @@ def test_tables_of_two_annotations_are_not_mixed(tmp_path: Path) -> None:
     (tmp_path / "manifests" / "splits.parquet").write_bytes(old)
     opened = Dataset.open(str(tmp_path))
     assert opened.labels == ["run"]
-    with pytest.raises(ClipmillError, match="was interrupted. Run it again"):
+    with pytest.raises(ClipmillError, match=r"was interrupted. Run it again"):
         _ = opened.splits
     (tmp_path / "manifests" / "splits.parquet").unlink()
-    with pytest.raises(ClipmillError, match="is missing"):
+    with pytest.raises(ClipmillError, match=r"is missing"):
         _ = opened.splits
 
 
 def test_after_packing_labels_and_spec_must_stay(tmp_path: Path) -> None:
     pack_something(make(tmp_path))
-    with pytest.raises(ClipmillError, match="frames 4 against 8"):
+    with pytest.raises(ClipmillError, match=r"frames 4 against 8"):
         make(tmp_path, spec=ClipSpec(frames=8, height=16, width=16))
-    with pytest.raises(ClipmillError, match="holds shards of 2 classes that differ from the 1"):
+    with pytest.raises(ClipmillError, match=r"holds shards of 2 classes that differ from the 1"):
         make(tmp_path, annotation(labels=("run",)))
     make(tmp_path, seed=9)
     assert Dataset.open(str(tmp_path)).seed == 9

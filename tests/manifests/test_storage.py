@@ -1,4 +1,4 @@
-"""The one door: whole files or none, paths that stay inside, leftovers, errors that can be mended."""
+"""The one door: whole files or none, paths that stay inside, leftovers, errors with a cure."""
 
 import errno
 import multiprocessing

@@ -209,7 +209,7 @@ def test_one_row_among_the_damage(store: LocalStorage) -> None:
 
 
 def test_flipped_bits_end_in_one_sentence_or_change_nothing() -> None:
-    """What the pages hold is under a checksum; what the footer holds is checked as far as it goes."""
+    """Pages are under a checksum; the footer is checked as far as it goes."""
     table = rows_of(*(outcome(f"clip-{n}", n, message="words " * n) for n in range(1, 40)))
     good, chance = tables.encode("pack", table, {"clipmill.replaces": '["a"]'}), random.Random(5)
     footer = len(good) - 8 - int.from_bytes(good[-8:-4], "little")

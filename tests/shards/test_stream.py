@@ -206,7 +206,7 @@ def test_labels_and_random_numbers(make: Callable[..., Dataset]) -> None:
     for batch in stream(make()):
         assert batch.labels.tolist() == [0] * 5
         assert batch.random.shape == (5, 8)
-        assert 0 <= batch.random.min() and batch.random.max() < 1
+        assert batch.random.min() >= 0 and batch.random.max() < 1
         assert len(set(batch.random.flatten().tolist())) == 40
 
 
@@ -217,13 +217,13 @@ def test_clips_without_a_label(make: Callable[..., Dataset]) -> None:
 
 def test_what_cannot_be_streamed_is_said(make: Callable[..., Dataset]) -> None:
     dataset = make()
-    with pytest.raises(ClipmillError, match="5 frames of 16x16 does not fit"):
+    with pytest.raises(ClipmillError, match=r"5 frames of 16x16 does not fit"):
         stream(dataset, window=Window(5, 16, 16))
-    with pytest.raises(ClipmillError, match="7 clips, less than one batch of 8. Use --batch 7"):
+    with pytest.raises(ClipmillError, match=r"7 clips, less than one batch of 8. Use --batch 7"):
         stream(dataset, "test", global_batch=8)
-    with pytest.raises(ClipmillError, match="'val' of .* holds no packed clip"):
+    with pytest.raises(ClipmillError, match=r"'val' of .* holds no packed clip"):
         stream(dataset, "val")
-    with pytest.raises(ClipmillError, match="unknown split set"):
+    with pytest.raises(ClipmillError, match=r"unknown split set"):
         stream(dataset, split_set="other")
 
 
@@ -252,5 +252,5 @@ def test_samples_of_a_shard_without_a_row(make: Callable[..., Dataset]) -> None:
     dataset = make()
     for path in (Path(dataset.storage.root) / "manifests" / "shards").iterdir():
         path.unlink()
-    with pytest.raises(ClipmillError, match="which the table of shards lacks"):
+    with pytest.raises(ClipmillError, match=r"which the table of shards lacks"):
         stream(dataset)

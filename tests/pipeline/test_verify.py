@@ -1,0 +1,125 @@
+"""Verify finds what was done to a root, and names the shard and the clip."""
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifests import tables
+from manifests.console import Ui
+from manifests.dataset import Dataset
+from pipeline.verify import verify
+
+
+@pytest.fixture
+def root(tmp_path: Path, built: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "root"))
+
+
+def problems(root: Path) -> list[dict[str, str]]:
+    return verify(Dataset.open(str(root)), Ui(quiet=True))["problems"]
+
+
+def shards(root: Path) -> list[Path]:
+    return sorted((root / "shards").iterdir())
+
+
+def samples(root: Path) -> list[dict[str, Any]]:
+    return Dataset.open(str(root)).parts("samples").to_pylist()
+
+
+def test_a_root_that_nobody_touched_is_clean(root: Path) -> None:
+    report = verify(Dataset.open(str(root)), Ui(quiet=True))
+    assert report["problems"] == []
+    assert report["samples"] == 10
+    assert report["bytes"] == sum(path.stat().st_size for path in shards(root))
+
+
+def test_every_flipped_bit_is_found(root: Path) -> None:
+    chance = random.Random(2)
+    for _ in range(100):
+        path = chance.choice(shards(root))
+        good = path.read_bytes()
+        bad = bytearray(good)
+        bad[chance.randrange(len(bad))] ^= 1 << chance.randrange(8)
+        path.write_bytes(bad)
+        found = problems(root)
+        assert any(path.name in one["where"] for one in found)
+        path.write_bytes(good)
+    assert problems(root) == []
+
+
+def test_a_flipped_pixel_names_its_clip(root: Path) -> None:
+    row = samples(root)[3]
+    path = root / "shards" / row["shard"]
+    bad = bytearray(path.read_bytes())
+    bad[row["offset"] + 5] ^= 1
+    path.write_bytes(bad)
+    found = problems(root)
+    assert [one["where"] for one in found] == [
+        f"shards/{row['shard']}", f"shards/{row['shard']}#{row['clip_id']}"
+    ]  # fmt: skip
+    assert "xxh3" in found[1]["what"]
+    assert all(one["cure"] for one in found)
+
+
+def test_cut_missing_and_unknown_shards(root: Path) -> None:
+    cut, missing, *_ = shards(root)
+    cut.write_bytes(cut.read_bytes()[:-1])
+    missing.unlink()
+    (root / "shards" / "train-999999.tar").write_bytes(b"x")
+    whats = {one["where"]: one["what"] for one in problems(root)}
+    assert "bytes, not" in whats[f"shards/{cut.name}"]
+    assert whats[f"shards/{missing.name}"] == "is missing"
+    assert whats["shards/train-999999.tar"] == "in no table"
+
+
+def test_leftovers_are_seen(root: Path) -> None:
+    (root / "shards" / ".tmp-somewhere-123-0123abcd").write_bytes(b"half")
+    assert [one["what"] for one in problems(root)] == ["left by a process that died"]
+
+
+def test_lost_rows_are_seen(root: Path) -> None:
+    for part in (root / "manifests" / "samples").iterdir():
+        part.unlink()
+    whats = [one["what"] for one in problems(root)]
+    assert sum("has no row in samples" in what for what in whats) == 10
+    assert sum(what == "in no table" for what in whats) == 10
+    for part in (root / "manifests" / "shards").iterdir():
+        part.unlink()
+    assert len(problems(root)) == 10 + len(shards(root))
+
+
+def test_a_sample_that_is_not_in_its_shard_or_has_another_label(root: Path) -> None:
+    dataset = Dataset.open(str(root))
+    rows = samples(root)
+    more = rows[0] | {"clip_id": "nobody-asked", "key": "nobody-asked"}
+    for part in (root / "manifests" / "samples").iterdir():
+        part.unlink()
+    rows[1]["label_id"] = 1 - rows[1]["label_id"]
+    dataset.append("samples", [*rows, more])
+    whats = [one["what"] for one in problems(root)]
+    assert "packed but not in clips" in whats
+    assert "is not in the shard" in whats
+    assert any("packed as label" in what for what in whats)
+    assert "differs from its row in ['label_id']" in whats
+
+
+def test_a_changed_spec_is_named(root: Path) -> None:
+    path = root / "dataset.toml"
+    path.write_text(path.read_text().replace("rate = 2.0", "rate = 3.0"))
+    found = problems(root)
+    assert len(found) == len(shards(root))
+    assert all("packed with ClipSpec" in one["what"] for one in found)
+
+
+def test_a_damaged_table_is_one_sentence(root: Path, cli: Callable[..., Any]) -> None:
+    part = next((root / "manifests" / "samples").iterdir())
+    part.write_bytes(part.read_bytes()[:-9])
+    ended = cli("verify", "--root", root)
+    assert ended.returncode == 2
+    assert part.name in ended.stderr and "Traceback" not in ended.stderr
+    assert tables.COMPACT_AT > 1
