@@ -88,6 +88,23 @@ def test_a_failure_leaves_nothing(made, tmp_path):
     assert os.listdir(out) == []
 
 
+@pytest.mark.parametrize("error", [VideoError(Reason.TIMEOUT, "slow"), KeyboardInterrupt()])
+def test_half_a_file_is_removed(made, tmp_path, monkeypatch, error):
+    video, out = made("a.mp4", "80x60", 0.2), tmp_path / "out"
+    out.mkdir()
+
+    def half(arguments: list[str], *_) -> None:
+        (temporary,) = [Path(word) for word in arguments if word.endswith(".part.mp4")]
+        temporary.write_bytes(b"half")
+        assert os.listdir(out) == [temporary.name]
+        raise error
+
+    monkeypatch.setattr("pipeline.video.overlay._run", half)
+    with pytest.raises(type(error)):
+        draw(video, out / "b.mp4", (480, 360))
+    assert os.listdir(out) == []
+
+
 def test_what_is_not_on_the_list_of_formats_is_not_read(tmp_path):
     playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n")
