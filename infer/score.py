@@ -89,17 +89,18 @@ def score(
 def _forward(
     stream: Stream, checkpoint: Checkpoint, metrics: Metrics, world: World, ui: Ui
 ) -> NDArray[np.float16]:
-    """Return all logits on every rank, float16 (clips, classes), in the stream's order."""
+    """Return float16 (clips, classes) in the stream's order: all logits on rank 0, else none."""
     network = checkpoint.build_model().to(world.device)
     normalise = Normalise(checkpoint.mean, checkpoint.std).to(world.device)
-    logits = np.zeros((len(stream.clip_ids), len(checkpoint.labels)), np.float16)
+    clips = len(stream.clip_ids) if world.first else 0
+    logits = np.zeros((clips, len(checkpoint.labels)), np.float16)
     with torch.inference_mode(), ui.progress(len(stream.clip_ids), "score") as progress:
         for batch in stream:
             scores = network(normalise(batch.pixels.to(world.device))).float()
             metrics.update(scores, batch.labels.to(world.device), batch.valid.to(world.device))
             rows = torch.from_numpy(batch.rows).to(world.device)
-            pairs = zip(world.gather(rows), world.gather(scores), strict=True)
-            for places, values in pairs:
+            pairs = [*zip(world.gather(rows), world.gather(scores), strict=True)]
+            for places, values in pairs if world.first else ():
                 progress.advance(_keep(logits, places.cpu().numpy(), values))
     return logits
 

@@ -48,13 +48,13 @@ class World:
         dist.all_gather(parts, tensor.contiguous())
         return parts
 
-    def any(self, flag: bool) -> bool:
-        """Return whether the flag is set on some rank."""
+    def most(self, number: int) -> int:
+        """Return the largest number that some rank has: how all ranks decide alike."""
         if self.size == 1:
-            return flag
-        tensor = torch.tensor([int(flag)], device=self.device)
+            return number
+        tensor = torch.tensor([number], device=self.device)
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
-        return bool(tensor.item())
+        return int(tensor.item())
 
     def wait(self) -> None:
         """Wait until every rank is here."""

@@ -25,7 +25,7 @@ with joined("cpu") as world:
     parts = world.gather(torch.full((3, 2), float(world.rank)).t())
     assert [part.shape for part in parts] == [(2, 3)] * 2
     assert [int(part[0, 0]) for part in parts] == [0, 1]
-    assert world.any(world.rank == 1) and not world.any(False)
+    assert world.most(world.rank) == 1 and world.most(-1) == -1
     assert world.first == (world.rank == 0) and world.size == 2
     world.wait()
     print("rank", world.rank)
@@ -66,8 +66,7 @@ def test_alone_everything_is_free():
     assert world.first
     assert world.total(state)["loss"] is not state["loss"]
     assert world.gather(state["loss"])[0] is state["loss"]
-    assert world.any(True)
-    assert not world.any(False)
+    assert world.most(2) == 2
     world.wait()
     with joined("cpu") as found:
         assert found == World(0, 1, torch.device("cpu"))

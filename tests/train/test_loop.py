@@ -268,3 +268,9 @@ def test_fewer_clips_a_step_than_processes(learnable, tmp_path):
     dataset, run = Dataset.open(str(learnable)), Run(tmp_path)
     with pytest.raises(ClipmillError, match="--batch 2 gives 3 processes nothing to do"):
         train(dataset, Options(batch=2), run, world, False, Ui(quiet=True))
+
+
+def test_a_diverged_run_ends_with_one_sentence(learnable, fit, tmp_path):
+    options = {"model": "c3d", "lr": 100.0, "batch": 4, "epochs": 3, "schedule": "constant"}
+    with pytest.raises(ClipmillError, match=r"diverged.*smaller --lr"):
+        fit(learnable, tmp_path / "run", **options, optimizer="sgd")

@@ -1,0 +1,153 @@
+"""Everything that lives as long as a training run: how it starts, is kept and goes on.
+
+A checkpoint holds the training state beside the weights: optimizer, schedule, data position and the
+epoch's counts so far. Keeping one costs the writing of the weights and twice that for Adam.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+import model
+from manifests.console import Ui
+from manifests.dataset import Dataset
+from manifests.errors import ClipmillError
+from model import checkpoint as checkpoints
+from model.checkpoint import Checkpoint
+from model.layers import Network
+from model.metrics import Metrics
+from model.preprocess import MEAN, STD, Normalise
+from model.world import World
+from shards.stream import Stream
+from train.optim import OPTIMIZERS
+from train.options import Options
+from train.run import Run
+
+
+@dataclass
+class Session:
+    """Everything that lives as long as a run."""
+
+    dataset: Dataset
+    options: Options
+    run: Run
+    world: World
+    ui: Ui
+    network: Network
+    normalise: Normalise
+    optimizer: Optimizer
+    plateau: ReduceLROnPlateau
+    train: Stream
+    val: Stream | None
+    metrics: Metrics
+    log: list[dict[str, Any]] = field(default_factory=list)
+    best_top1: float = -1.0
+    saved: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+
+
+def start(dataset: Dataset, options: Options, run: Run, world: World, ui: Ui) -> Session:
+    """Build network, optimizer and streams.
+
+    Raises:
+        ClipmillError: data and options that do not fit.
+    """
+    torch.manual_seed(options.seed)
+    window = options.window(dataset.spec)
+    reading: dict[str, Any] = {
+        "global_batch": options.batch,
+        "seed": options.seed,
+        "split_set": options.split_set,
+        "rank": world.rank,
+        "world": world.size,
+    }
+    if options.batch < world.size:
+        raise ClipmillError(f"--batch {options.batch} gives {world.size} processes nothing to do.")
+    stream = Stream(dataset, "train", window, train=True, **reading)
+    if (stream.samples.labels < 0).any():
+        raise ClipmillError("train holds clips without a label; put them into another split.")
+    val = None
+    if any("val" in splits for splits in dataset.splits_of(options.split_set).values()):
+        val = Stream(dataset, "val", window, train=False, **reading)
+    classes = len(dataset.labels)
+    network = model.build(options.model, classes, **options.model_options)
+    network.to(world.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    optimizer = OPTIMIZERS[options.optimizer](network, options.lr, options.weight_decay)
+    for group in optimizer.param_groups:
+        group["base_lr"] = group["lr"]
+    return Session(
+        dataset,
+        options,
+        run,
+        world,
+        ui,
+        network,
+        Normalise(MEAN, STD).to(world.device),
+        optimizer,
+        ReduceLROnPlateau(optimizer, factor=options.factor, patience=options.patience),
+        stream,
+        val,
+        Metrics(classes, world.device),
+    )
+
+
+def save(session: Session, path: Path, with_state: bool = True) -> None:
+    """Write a checkpoint; the training state of all ranks is summed into it."""
+    metrics = session.world.total(session.metrics.state())
+    if session.world.first:
+        state = {
+            "options": session.options.as_dict(),
+            "stream": session.train.state_dict(),
+            "optimizer": session.optimizer.state_dict(),
+            "plateau": session.plateau.state_dict(),
+            "metrics": metrics,
+            "log": session.log,
+            "best_top1": session.best_top1,
+        }
+        last = session.log[-1] if session.log else {}
+        checkpoints.save(
+            path,
+            Checkpoint(
+                network=session.network.spec,
+                spec=session.dataset.spec,
+                window=session.train.window,
+                mean=session.normalise.mean,
+                std=session.normalise.std,
+                labels=tuple(session.dataset.labels),
+                weights=session.network.state_dict(),
+                dataset=session.dataset.name,
+                dataset_digest=session.train.digest,
+                metrics=last,
+                state=state if with_state else None,
+            ),
+        )
+    session.saved = time.monotonic()
+    session.world.wait()
+
+
+def restore(session: Session) -> None:
+    """Go on where the last checkpoint stands."""
+    saved = checkpoints.load(session.run.last)
+    where, state = str(session.run.last), saved.state
+    if state is None:
+        raise ClipmillError(f"{where} holds no training state; it cannot be resumed.")
+    session.options.require_same(state["options"], where)
+    saved.require_spec(session.dataset.spec, session.dataset.storage.root)
+    saved.require_labels(session.dataset.labels, session.dataset.storage.root)
+    session.network.load_state_dict(saved.weights)
+    session.optimizer.load_state_dict(state["optimizer"])
+    session.plateau.load_state_dict(state["plateau"])
+    session.train.load_state_dict(state["stream"])
+    if session.world.first:  # summed over ranks when saved, so it counts once
+        session.metrics.merge(state["metrics"])
+    session.log, session.best_top1 = state["log"], state["best_top1"]
+    session.ui.note(
+        f"resuming {where} at epoch {session.train.epoch + 1}, step {session.train.step}"
+    )

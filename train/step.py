@@ -1,0 +1,102 @@
+"""One optimizer step on one global batch: augment, forward, backward, update.
+
+Costs what the network costs; on several ranks one more collective for the norms' statistics.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from model.layers import Network
+from model.world import World
+from shards.stream import Batch
+from train import augment
+from train.optim import factor_at, scale_rates
+from train.session import Session
+
+
+def replicate(network: Network, world: World) -> nn.Module:
+    """Return the network, under DDP where there are other ranks."""
+    if world.size == 1:
+        return network
+    devices = [world.device.index] if world.device.type == "cuda" else None
+    # The norms' statistics are averaged after each step; by itself DDP would keep rank 0's alone.
+    return DistributedDataParallel(
+        network, device_ids=devices, gradient_as_bucket_view=True, broadcast_buffers=False
+    )
+
+
+def step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
+    """One optimizer step on one global batch; returns this rank's share of its mean loss."""
+    options, stream, device = session.options, session.train, session.world.device
+    number = stream.epoch * len(stream) + stream.step - 1
+    _set_rate(session, number)
+    # Dropout depends on (seed, step, rank) alone, so resuming needs no generator state.
+    torch.manual_seed((options.seed * 1_000_003 + number) * 1_009 + session.world.rank)
+    batch = _real(batch)
+    labels = batch.labels.to(device, non_blocking=True)
+    replica.train()
+    logits = replica(_augmented(session, batch))
+    losses = functional.cross_entropy(
+        logits, labels, ignore_index=-1, reduction="sum", label_smoothing=options.label_smoothing
+    )
+    # DDP averages gradients over ranks: scaled so that their mean is the global batch's mean.
+    loss = losses * (session.world.size / options.batch)
+    session.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    session.optimizer.step()
+    _average_buffers(session.network, session.world)
+    session.metrics.update(logits.detach(), labels)
+    return loss.detach()
+
+
+def _real(batch: Batch) -> Batch:
+    """The batch without padding, which would count in the norms' statistics.
+
+    Padding stands at the end, on ranks whose share is one clip shorter; each has one clip at least.
+    """
+    count = int(batch.valid.sum())
+    return Batch(
+        batch.pixels[:count], batch.labels[:count], batch.rows[:count], batch.random[:count]
+    )
+
+
+def _augmented(session: Session, batch: Batch) -> Tensor:
+    """Return the batch as the network takes it, changed at random as the options say."""
+    options, device = session.options, session.world.device
+    pixels = batch.pixels.to(device, non_blocking=True)
+    random = batch.random.to(device, non_blocking=True)
+    if options.least_area < 1:
+        pixels = augment.zoom(pixels, random, options.least_area)
+    if options.jitter > 0:
+        pixels = augment.colour(pixels, random, options.jitter)
+    return session.normalise(pixels, augment.flips(random) if options.flip else None)
+
+
+def _set_rate(session: Session, step: int) -> None:
+    options = session.options
+    steps = len(session.train)
+    warmup = round(options.warmup_epochs * steps)
+    factor = factor_at(options.schedule, step, options.epochs * steps, warmup)
+    groups = session.optimizer.param_groups
+    # Plateau keeps its own rate once the warm-up is over: the step after it sets the full one.
+    if options.schedule != "plateau" or (warmup and step <= warmup):
+        scale_rates(session.optimizer, [group["base_lr"] for group in groups], factor)
+
+
+def _average_buffers(network: Network, world: World) -> None:
+    """Average the norms' running statistics, to which each rank has added its own clips.
+
+    After every step, so that a checkpoint of rank 0 holds them whole at any moment.
+    """
+    buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    if world.size == 1 or not buffers:
+        return
+    whole = torch.cat([buffer.reshape(-1) for buffer in buffers])
+    mean = world.total({"": whole})[""] / world.size
+    parts = mean.split([buffer.numel() for buffer in buffers])
+    for buffer, part in zip(buffers, parts, strict=True):
+        buffer.copy_(part.view_as(buffer))
