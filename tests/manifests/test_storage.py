@@ -124,6 +124,19 @@ def test_only_what_dead_processes_of_this_machine_left_is_removed(store: LocalSt
     assert store.clean("nowhere") == []
 
 
+def test_a_dead_process_that_nobody_waited_for_is_dead(store: LocalStorage) -> None:
+    """In a container whose first process reaps nobody it stays a zombie for ever."""
+    root = Path(store.root)
+    root.mkdir()
+    zombie = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert zombie.stdout
+    zombie.stdout.read()
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    left = _leave(root, zombie.pid)
+    assert store.clean(".") == [left.name]
+    zombie.wait()
+
+
 def test_host_names_fit_into_temporary_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("gpu-node-7.cluster.example", "", "büro"):
         monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
