@@ -1,0 +1,115 @@
+"""Every command of the README is run as it stands there, by bash, on real videos."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+README = (REPO / "README.md").read_text()
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+# What is shortened so that the commands take seconds: passes over train, and the network's size.
+SHORTER = (
+    (r"--epochs \d+", "--epochs 1"),
+    (r"(--model r2plus1d)", r"\1 --width 4 --frames 4 --crop 32 --batch 4"),
+)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in FENCE.findall(README) if name == language]
+
+
+def block(language: str, start: str) -> str:
+    [found] = [text for text in blocks(language) if text.startswith(start)]
+    return found
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    for pattern, replacement in SHORTER:
+        script = re.sub(pattern, replacement, script)
+    path = folder / "bin"
+    path.mkdir(exist_ok=True)
+    command = path / "clipmill"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{REPO / "clipmill.py"}" "$@"\n')
+    command.chmod(0o755)
+    return subprocess.run(
+        ["bash", "-euc", script],
+        cwd=folder,
+        env=os.environ | {"PATH": f"{path}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+
+@pytest.fixture
+def own_videos(tmp_path, make_video) -> Path:
+    """Two classes of seven videos, as somebody's own folder."""
+    for label in range(2):
+        folder = tmp_path / "my_videos" / f"class {label}"
+        folder.mkdir(parents=True)
+        for number in range(7):
+            shutil.copy(make_video("own.mp4", hue=180 * label + number), folder / f"{number}.mp4")
+    return tmp_path
+
+
+def test_own_videos_and_plain_reading(own_videos):
+    done = run(block("sh", "clipmill annotate folder"), own_videos)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (own_videos / "runs/mine/score/confusion.png").stat().st_size > 1000
+    assert len(list((own_videos / "predictions").glob("*.mp4"))) == 14
+    reading = block("python", "import io")
+    read = subprocess.run(
+        [sys.executable, "-c", reading], cwd=own_videos, capture_output=True, text=True
+    )
+    assert read.returncode == 0, read.stderr
+    assert "(32, 128, 128, 3)" in read.stdout
+
+
+@pytest.mark.shared
+def test_ucf101(tmp_path, shared):
+    lists = shared / "data/annotations/ucf101/ucfTrainTestlist"
+    (tmp_path / "ucfTrainTestlist").symlink_to(lists)
+    videos = shared / "data/ucf101_3class"
+    for source in sorted(videos.glob("*/*_g0[189]_c01.avi")):
+        folder = tmp_path / "UCF-101" / source.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / source.name).symlink_to(source)
+    script = block("sh", "clipmill annotate ucf101")
+    done = run(script.replace("best.safetensors", "last.safetensors"), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "runs/ucf101/score/metrics.json").exists()
+
+
+def test_torchrun_line(learnable, tmp_path):
+    [line] = [text for text in blocks("") if text.startswith("torchrun")]
+    assert line.startswith("torchrun --nproc-per-node 8 --no-python -- clipmill train --root ")
+    words = line.replace("\n", " ").replace("--nproc-per-node 8", "--standalone --nproc-per-node 2")
+    words = words.replace("data/ucf101", str(learnable)).replace("runs/ucf101", "run")
+    script = words.replace("torchrun", f"'{sys.executable}' -m torch.distributed.run", 1)
+    options = " --width 4 --epochs 1 --batch 4 --device cpu"
+    done = run("export OMP_NUM_THREADS=1\n" + script.strip() + options, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "run/last.safetensors").exists()
+
+
+def test_the_two_commands_are_the_makefile_s():
+    [two] = [text for text in blocks("") if text.startswith("make demo")]
+    targets = re.findall(r"^make (\w+)", two, re.M)
+    assert targets == ["demo", "test"]
+    for target in re.findall(r"`make (\w+)`", README) + targets:
+        done = subprocess.run(["make", "-n", target], cwd=REPO, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_every_file_is_in_the_tree():
+    tree = README.partition("## The tree")[2]
+    listed = set(re.findall(r"[\w.]+\.(?:py|md|cfg|toml|txt|cff)|Makefile", tree))
+    skipped = {"__init__.py"}
+    for folder in ("manifests", "shards", "pipeline", "model", "train", "infer", "benchmarks"):
+        for path in (REPO / folder).rglob("*.py"):
+            assert path.name in listed | skipped, f"{path.relative_to(REPO)} is not in the tree"
