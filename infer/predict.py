@@ -18,8 +18,8 @@ import torch
 from infer.banner import banner
 from manifests.console import Ui
 from manifests.errors import ClipmillError
+from manifests.local import LocalStorage
 from manifests.spec import ClipSpec, Window
-from manifests.storage import LocalStorage
 from model.checkpoint import Checkpoint
 from model.preprocess import Normalise
 from pipeline.video.decoder import Decoder, Limits

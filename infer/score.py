@@ -24,7 +24,7 @@ from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
-from manifests.storage import LocalStorage
+from manifests.local import LocalStorage
 from model.checkpoint import Checkpoint
 from model.metrics import Metrics
 from model.preprocess import Normalise

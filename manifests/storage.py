@@ -1,45 +1,20 @@
 """The one door to a dataset folder: whole files that appear at once or not at all.
 
-A file is written beside its place under a temporary name, synced, renamed, and its folder
-synced: two waits for the disk, about 4 ms for a small file. Paths are relative, with slashes.
-`Storage` is what every other module knows; `LocalStorage` is the file system through the
-standard library. An object store fits the same interface: `writer` becomes an upload that
-completes when the block ends, `create` a put that fails when the object exists.
+Paths are relative, with slashes. `Storage` is what every other module knows; manifests/local.py is
+the file system through the standard library. An object store fits the same interface: `writer`
+becomes an upload that completes when the block ends, `create` a put that fails when the object
+exists.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
-import socket
-import uuid
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
-from manifests import disk
-from manifests.errors import ClipmillError, StoppedError
-
-TEMPORARY = re.compile(r"\.tmp-(?P<host>[A-Za-z0-9_]+)-(?P<pid>\d+)-[0-9a-f]{8}")
-_STOPPING = {
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "the quota is used up; free some space",
-    errno.EIO: "the disk reports an input/output error; check it",
-    errno.EROFS: "the file system is read-only; mount it writable",
-    errno.EACCES: "permission denied; make the folder writable",
-    errno.EPERM: "not permitted; make the folder writable",
-    errno.EMFILE: "too many open files; raise `ulimit -n`",
-    errno.ENFILE: "too many open files on this machine; close some programs",
-    errno.ENOTDIR: "a file stands where a folder should be; move it away",
-    errno.EISDIR: "a folder stands where a file should be; move it away",
-    errno.ENAMETOOLONG: "the path is too long; use a shorter --root",
-    errno.EFBIG: "the file system does not take files so large; use smaller shards",
-    errno.ESTALE: "the network file system lost the file; mount it again",
-    errno.ETIMEDOUT: "the network file system does not answer; wait until it does",
-}
-_writing: set[str] = set()  # names of the temporary files that this process has open
+from manifests.errors import ClipmillError
 
 
 class Writer(Protocol):
@@ -101,197 +76,6 @@ def open_storage(root: str | os.PathLike[str]) -> Storage:
     text = os.fspath(root)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         raise ClipmillError(f"--root {text!r} is a URL; expected the path of a local folder.")
+    from manifests.local import LocalStorage
+
     return LocalStorage(Path(text))
-
-
-class LocalStorage:
-    """The file system. Every change goes through manifests/disk.py."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root.expanduser().absolute()
-        self.root = str(self._root)
-        self._kept: set[Path] = set()  # folders whose names are known to be on the disk
-
-    def _path(self, path: str) -> Path:
-        parts = PurePosixPath(path).parts
-        if path.startswith("/") or ".." in parts or "\0" in path:
-            raise ClipmillError(
-                f"path {path!r} does not stay inside the dataset folder {self.root}."
-            )
-        return self._root.joinpath(*parts)
-
-    def read(self, path: str) -> bytes:
-        """Return a file's bytes; FileNotFoundError when it is not there."""
-        with _stopping(path):
-            return self._path(path).read_bytes()
-
-    def write(self, path: str, data: bytes) -> None:
-        """Put a whole file in place, replacing what was there."""
-        with self.writer(path) as out:
-            out.write(data)
-
-    def create(self, path: str, data: bytes) -> bool:
-        """Put a whole file in place only if the name is free; False when it was taken."""
-        final = self._path(path)
-        with _stopping(path), self._beside(final) as (fd, temporary):
-            disk.write(fd, data)
-            disk.sync(fd)
-            try:
-                disk.link(temporary, final)
-            except FileExistsError:
-                return False
-            disk.unlink(temporary)
-            disk.sync_folder(final.parent)
-        return True
-
-    @contextlib.contextmanager
-    def writer(self, path: str) -> Iterator[Writer]:
-        """Write a large file in pieces; it appears when the block ends without an exception."""
-        final = self._path(path)
-        with _stopping(path), self._beside(final) as (fd, temporary):
-            yield _Descriptor(fd)
-            disk.sync(fd)
-            disk.rename(temporary, final)
-            disk.sync_folder(final.parent)
-
-    @contextlib.contextmanager
-    def _beside(self, final: Path) -> Iterator[tuple[int, Path]]:
-        """Open a temporary file beside `final`; nothing of it stays when an exception passes."""
-        self._make_folders(final.parent)
-        temporary = final.parent / f".tmp-{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        fd = disk.create(temporary)
-        _writing.add(temporary.name)
-        try:
-            yield fd, temporary
-        finally:
-            os.close(fd)
-            _writing.discard(temporary.name)
-            # On success the name is gone already; on failure the first error is the one to report.
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
-
-    def _make_folders(self, folder: Path) -> None:
-        """Make a folder. One that stands is synced too: its maker may have died before that."""
-        if folder in self._kept:
-            return
-        there = folder.is_dir()
-        if not there or self._root in folder.parents:
-            self._make_folders(folder.parent)
-        if not there:
-            with contextlib.suppress(FileExistsError):
-                disk.mkdir(folder)
-        # What is above the root may be closed to us, and was then not made by us.
-        with contextlib.suppress(PermissionError):
-            disk.sync_folder(folder.parent)
-        self._kept.add(folder)
-
-    def list(self, folder: str) -> dict[str, int]:
-        """Return names and sizes of a folder's files, temporary ones left out, sorted by name."""
-        return {name: size for name, size in self._scan(folder) if not name.startswith(".")}
-
-    def leftovers(self, folder: str) -> list[str]:
-        """Return the temporary files in a folder."""
-        return [name for name, _ in self._scan(folder) if TEMPORARY.fullmatch(name)]
-
-    def _scan(self, folder: str) -> list[tuple[str, int]]:
-        found = []
-        with _stopping(folder):
-            try:
-                entries = [*os.scandir(self._path(folder))]
-            except FileNotFoundError:
-                return []
-            for entry in entries:
-                # A file may vanish between listing and asking: compaction removes parts.
-                with contextlib.suppress(FileNotFoundError):
-                    if entry.is_file():
-                        found.append((entry.name, entry.stat().st_size))
-        return sorted(found)
-
-    def size(self, path: str) -> int | None:
-        """Return a file's size in bytes, or None when it is not there."""
-        with _stopping(path):
-            try:
-                return self._path(path).stat().st_size
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-
-    def delete(self, path: str) -> None:
-        """Remove a file if it is there."""
-        final = self._path(path)
-        with _stopping(path), contextlib.suppress(FileNotFoundError):
-            disk.unlink(final)
-            disk.sync_folder(final.parent)
-
-    def clean(self, folder: str) -> list[str]:
-        """Remove what dead processes of this machine left in a folder, and sync its names.
-
-        A dead process may have shown a file and not lived to sync its name: whoever goes on from
-        that file must know that it stays.
-        """
-        path = self._path(folder)
-        if not path.is_dir():
-            return []
-        with _stopping(folder):
-            disk.sync_folder(path)
-        removed = []
-        for name in self.leftovers(folder):
-            match = TEMPORARY.fullmatch(name)
-            if match and match["host"] == _host() and not _at_work(name, int(match["pid"])):
-                self.delete(f"{folder}/{name}")
-                removed.append(name)
-        return removed
-
-    def local(self, path: str) -> Path:
-        """Return the file's own path."""
-        return self._path(path)
-
-
-class _Descriptor:
-    """A file descriptor as something with `write`."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def write(self, data: bytes | memoryview, /) -> int:
-        disk.write(self._fd, data)
-        return memoryview(data).nbytes
-
-
-@contextlib.contextmanager
-def _stopping(path: str) -> Iterator[None]:
-    """Turn an error of the environment into the one that ends a command with exit code 3."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _STOPPING:
-            raise
-        raise StoppedError(
-            f"{path}: {_STOPPING[error.errno]}, then run the same command again; "
-            f"what was finished is kept. ({error.strerror})"
-        ) from error
-
-
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname()) or "_"
-
-
-def _at_work(name: str, pid: int) -> bool:
-    """Whether a process still writes a temporary file; a restarted container reuses process ids."""
-    if pid == os.getpid():
-        return name in _writing
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    """Whether a process is dead and nobody has asked yet: for ever so in many containers."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    return state in ("Z", "X")

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from manifests.errors import ClipmillError
-from manifests.storage import LocalStorage
+from manifests.local import LocalStorage
 
 DTYPES = {
     torch.float64: "F64",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import ClipmillError
-from manifests.storage import LocalStorage
+from manifests.local import LocalStorage
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"

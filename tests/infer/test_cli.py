@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from manifests import tables
-from manifests.storage import LocalStorage
+from manifests.local import LocalStorage
 
 REPO = Path(__file__).resolve().parents[2]
 ONE = {"OMP_NUM_THREADS": "1"}

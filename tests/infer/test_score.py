@@ -16,8 +16,8 @@ from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from manifests.local import LocalStorage
 from manifests.spec import ClipSpec
-from manifests.storage import LocalStorage
 from model import checkpoint
 from model.checkpoint import Checkpoint
 from model.world import World

@@ -24,7 +24,7 @@ from typing import Any
 
 from manifests import disk
 from manifests.errors import ClipmillError, StoppedError
-from manifests.storage import LocalStorage
+from manifests.local import LocalStorage
 
 OPERATIONS = ("create", "write", "sync", "rename", "link", "unlink", "mkdir", "sync_folder")
 FAULTS = ("KILL", "EIO", "LATE", "ENOSPC", "SHORT")

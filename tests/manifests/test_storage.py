@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests import disk, storage
+from manifests import disk, leftovers, local
 from manifests.errors import ClipmillError, StoppedError
-from manifests.storage import TEMPORARY, LocalStorage, open_storage
+from manifests.leftovers import TEMPORARY
+from manifests.local import LocalStorage
+from manifests.storage import open_storage
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def _create(root: str, number: int) -> bool:
 
 
 def _leave(root: Path, pid: int, host: str | None = None) -> Path:
-    name = f".tmp-{storage._host() if host is None else host}-{pid}-0123abcd"
+    name = f".tmp-{leftovers.host() if host is None else host}-{pid}-0123abcd"
     assert TEMPORARY.fullmatch(name)
     (root / name).write_bytes(b"half")
     return root / name
@@ -140,10 +142,10 @@ def test_a_dead_process_that_nobody_waited_for_is_dead(store: LocalStorage) -> N
 def test_host_names_fit_into_temporary_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("gpu-node-7.cluster.example", "", "büro"):
         monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
-        assert re.fullmatch(r"[A-Za-z0-9_]+", storage._host())
+        assert re.fullmatch(r"[A-Za-z0-9_]+", leftovers.host())
 
 
-@pytest.mark.parametrize("number", sorted(storage._STOPPING))
+@pytest.mark.parametrize("number", sorted(local._STOPPING))
 def test_errors_of_the_environment_stop_and_say_the_cure(
     store: LocalStorage, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from manifests import schema, tables
 from manifests.errors import ClipmillError
-from manifests.storage import LocalStorage, open_storage
+from manifests.local import LocalStorage
+from manifests.storage import open_storage
 
 FOLDER = "manifests/pack"
 KEYS = ("clip_id", "attempt")

@@ -9,7 +9,7 @@ import filelock
 import pytest
 
 from manifests.errors import StoppedError
-from manifests.storage import LocalStorage
+from manifests.local import LocalStorage
 from pipeline.lock import holding
 
 

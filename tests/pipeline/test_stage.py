@@ -139,11 +139,11 @@ def test_clips_no_longer_asked_for_are_left_out_of_a_plan(dataset: Dataset) -> N
 
 
 def test_leftovers_of_the_dead_are_removed_first(dataset: Dataset) -> None:
-    from manifests import storage
+    from manifests import leftovers
 
     folder = Path(dataset.storage.root) / "clips"
     folder.mkdir()
-    (folder / f".tmp-{storage._host()}-{os.getpid()}-0123abcd").write_bytes(b"half")
+    (folder / f".tmp-{leftovers.host()}-{os.getpid()}-0123abcd").write_bytes(b"half")
     run(Counting(dataset))
     assert list(folder.iterdir()) == []
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from manifests.errors import ClipmillError
+from manifests.local import LocalStorage
 from manifests.spec import ClipSpec
-from manifests.storage import LocalStorage
 from shards import read
 from shards.format import NPY_HEADER, Sample, decode_pixels
 from shards.read import ShardReader, scan

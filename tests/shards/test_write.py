@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import xxhash
 
+from manifests.local import LocalStorage
 from manifests.spec import ClipSpec
-from manifests.storage import LocalStorage
 from shards.format import Sample
 from shards.read import file_sha256
 from shards.write import Written, write_shard
