@@ -18,18 +18,18 @@ from pathlib import Path
 
 from manifests.console import Ui, clock
 from manifests.errors import ClipmillError
-from manifests.storage import LocalStorage
+from manifests.local import LocalStorage
 from pipeline import demo_videos
 
 INTERRUPTED = 130
 STOPPED = 3
 SEED = 0
 MADE = "demo.json"
-# Eight frames of 44 pixels tell the classes apart, and let two cores train in two minutes. No
+# Eight frames of 32 pixels tell the classes apart, and let two cores train in a minute or two. No
 # mirror images: left and right are classes here.
-SPEC = "--frames 8 --sampling uniform --size 48"
+SPEC = "--frames 8 --sampling uniform --size 36"
 TRAINING = (
-    "--model c3d --width 16 --crop 44 --epochs 12 --batch 16 --optimizer adamw --lr 1e-3 "
+    "--model r2plus1d --width 16 --crop 32 --epochs 20 --batch 16 --optimizer adamw --lr 3e-3 "
     "--schedule cosine --warmup-epochs 1 --no-flip --resume"
 )
 SHOWN = "OrbitClockwise"

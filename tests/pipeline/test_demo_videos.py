@@ -7,7 +7,8 @@ from manifests.errors import StoppedError
 from pipeline import demo_videos
 from pipeline.annotate.ucf101 import read_ucf101
 from pipeline.demo_videos import Item, held_groups, items, lists, make
-from pipeline.synthetic import CLASSES, FRAMES, SIDE, render
+from pipeline.drawing import SIDE
+from pipeline.synthetic import CLASSES, FRAMES, render
 
 
 def decoded(data, path):
@@ -61,7 +62,7 @@ def test_the_lists_are_read_as_ucf101s_own_with_whole_groups_apart(tmp_path):
 
 
 def test_what_is_there_is_kept_and_what_is_missing_is_made_again(tmp_path, monkeypatch):
-    few = [Item("ZoomIn", 1, 1), Item("ZoomIn", 1, 2), Item("MoveUp", 2, 1)]
+    few = [Item("ZoomIn", 1, 1), Item("ZoomOut", 1, 1), Item("MoveUp", 2, 1)]
     monkeypatch.setattr(demo_videos, "items", lambda clips: iter(few))
     assert make(tmp_path, 8, 0, Ui(quiet=True)) == 3
     files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -70,6 +71,9 @@ def test_what_is_there_is_kept_and_what_is_missing_is_made_again(tmp_path, monke
     assert names - {f"UCF-101/{item.file}" for item in few} == {
         f"ucfTrainTestlist/{name}" for name in lists(8)
     }
+    for item in few:
+        clip = render(item.label, item.group, item.number)
+        assert (tmp_path / "UCF-101" / item.file).read_bytes() == demo_videos.encode(clip)
     assert make(tmp_path, 8, 0, Ui(quiet=True)) == 0
     (tmp_path / "UCF-101" / few[1].file).unlink()
     assert make(tmp_path, 8, 0, Ui(quiet=True)) == 1
