@@ -228,10 +228,12 @@ def demo(
         "demo"
     ),
     clips: Annotated[int, typer.Option(min=10, help="Videos to make for each class.")] = 100,
+    json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Make videos, pack them, train, score and predict: the whole road in a few minutes."""
     from pipeline import demo as road
 
-    with ends(False, quiet, False) as ui:
+    with ends(json, quiet, verbose) as ui:
         road.run(out, clips, ui)

@@ -96,8 +96,11 @@ def _type(arguments: Sequence[str], out: Path, ui: Ui) -> None:
     """Show a command as one would type it, run it, and pass on how it failed."""
     line = shlex.join(["clipmill", *arguments])
     ui.note(f"\n$ {line}")
-    quiet = ["-q"] if ui.quiet else []
-    code = _wait(subprocess.Popen([*_clipmill(), *arguments, *quiet], process_group=0))
+    manner = ["-q"] * ui.quiet + ["-v"] * ui.verbose
+    # With --json the one object on stdout is the demo's own.
+    shown = sys.stderr if ui.json else None
+    command = [*_clipmill(), *arguments, *manner]
+    code = _wait(subprocess.Popen(command, process_group=0, stdout=shown))
     if code:
         raise StepError(
             f"`{line}` ended with exit code {code}; its last lines say why. When that is mended, "

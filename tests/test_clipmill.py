@@ -17,7 +17,6 @@ from manifests.dataset import Dataset
 REPO = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "numpy", "pyarrow", "webdataset", "av", "rich.progress", "PIL", "joblib")
 COMMAND = get_command(clipmill.cli)
-LACKING = {"demo": {"json", "verbose"}}  # its words are its own
 
 
 def verbs(command=COMMAND, path=()):
@@ -63,7 +62,7 @@ def test_help_imports_nothing_heavy(words):
 def test_every_verb_has_the_shared_options(path):
     options = {name: set(option.opts) for option in ALL[path].params for name in [option.name]}
     expected = {"json": {"--json"}, "quiet": {"-q", "--quiet"}, "verbose": {"-v", "--verbose"}}
-    for name in expected.keys() - LACKING.get(path[-1], set()):
+    for name in expected:
         assert options[name] == expected[name]
     assert ALL[path].help, "every verb says what it does"
     assert all(getattr(option, "help", None) for option in ALL[path].params), "and every option"
