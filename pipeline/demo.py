@@ -29,8 +29,8 @@ MADE = "demo.json"
 # mirror images: left and right are classes here.
 SPEC = "--frames 8 --sampling uniform --size 36"
 TRAINING = (
-    "--model r2plus1d --width 16 --crop 32 --epochs 20 --batch 16 --optimizer adamw --lr 3e-3 "
-    "--schedule cosine --warmup-epochs 1 --no-flip --resume"
+    "--model r2plus1d --width 16 --crop 32 --epochs 24 --batch 16 --optimizer adamw --lr 3e-3 "
+    "--schedule cosine --warmup-epochs 1 --jitter 0.4 --no-flip --resume"
 )
 SHOWN = "OrbitClockwise"
 
