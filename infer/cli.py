@@ -24,7 +24,11 @@ def score(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     split_set: Annotated[str | None, typer.Option(help="Such as split2 (the first).")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Clips per step of each process.")] = 16,
+    batch: Annotated[int, typer.Option(min=1, help="Clips per step, over all processes.")] = 16,
+    clips: Annotated[
+        int, typer.Option(min=1, help="Windows in time of each clip, averaged (1: the middle).")
+    ] = 1,
+    crops: Annotated[int, typer.Option(help="Places of each window: 1 or 3.")] = 1,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -40,7 +44,9 @@ def score(
         dataset = Dataset.open(root)
         scoring.require_split(dataset, split, split_set)
         weights = load(checkpoint, with_state=False)
-        report = scoring.score(dataset, weights, split, split_set, batch, out, world, ui)
+        report = scoring.score(
+            dataset, weights, split, split_set, batch, out, world, ui, clips, crops
+        )
         scoring.show(report, out, ui)
         ui.finish(report)
 

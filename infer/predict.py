@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from infer.banner import banner
+from infer.views import positions
 from manifests.console import Ui
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
-from manifests.spec import ClipSpec, Window
 from model.checkpoint import Checkpoint
 from model.preprocess import Normalise
 from pipeline.video.decoder import Decoder, Limits
@@ -81,11 +81,12 @@ def _one(
 ) -> dict[str, Any]:
     spec, window = checkpoint.spec, checkpoint.window
     decoded = decoder.decode(video, spec)
-    clip = torch.from_numpy(decoded.pixels[_centre(spec, window)]).unsqueeze(0)
+    [centre] = positions(spec, window, 1, 1)
+    clip = torch.from_numpy(decoded.pixels[centre]).unsqueeze(0)
     with torch.inference_mode():
         probabilities = network(normalise(clip.to(device))).float().softmax(1)[0].cpu()
     best = probabilities.topk(min(top, len(checkpoint.labels)))
-    taken = decoded.indices[_centre(spec, window)[0]]
+    taken = decoded.indices[centre[0]]
     return {
         "predictions": [
             {"label_id": number, "label": checkpoint.labels[number], "probability": share}
@@ -98,16 +99,6 @@ def _one(
         "network": checkpoint.network.name,
         "checkpoint": checkpoint.origin,
     }
-
-
-def _centre(spec: ClipSpec, window: Window) -> tuple[slice, slice, slice]:
-    """The middle of the stored clip, as evaluation takes it."""
-    stored = (spec.frames, spec.height, spec.width)
-    starts = [(most - mine + 1) // 2 for mine, most in zip(window, stored, strict=True)]
-    first, second, third = (
-        slice(start, start + mine) for start, mine in zip(starts, window, strict=True)
-    )
-    return first, second, third
 
 
 def _draw(video: Path, decoder: Decoder, result: dict[str, Any], out: Path, stem: str) -> Path:

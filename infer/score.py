@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from infer.confusion import confusion_png
+from infer.views import Position, positions
 from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
+from manifests.spec import Window
 from model.checkpoint import Checkpoint
 from model.metrics import Metrics
 from model.preprocess import Normalise
@@ -33,7 +35,6 @@ from shards.plan import PAD
 from shards.stream import Stream
 
 TOP = 5
-VIEWS = 1
 
 
 def score(
@@ -45,8 +46,12 @@ def score(
     out: Path,
     world: World,
     ui: Ui,
+    clips: int = 1,
+    crops: int = 1,
 ) -> dict[str, Any]:
     """Score a split and return its metrics; rank 0 writes the files.
+
+    With several views (infer/views.py) a clip's logits are the logarithm of its mean probabilities.
 
     Raises:
         ClipmillError: the checkpoint's ClipSpec or labels are not the data's.
@@ -54,18 +59,21 @@ def score(
     checkpoint.require_spec(dataset.spec, dataset.storage.root)
     checkpoint.require_labels(dataset.labels, dataset.storage.root)
     chosen = dataset.split_set(split_set)
+    asked = sum(split in splits for splits in dataset.splits_of(chosen).values())
+    looks = positions(dataset.spec, checkpoint.window, clips, crops)
+    stored = Window(dataset.spec.frames, dataset.spec.height, dataset.spec.width)
     stream = Stream(
         dataset,
         split,
-        checkpoint.window,
-        global_batch=batch * world.size,
+        stored if len(looks) > 1 else checkpoint.window,
+        global_batch=max(batch, world.size),
         train=False,
         split_set=chosen,
         rank=world.rank,
         world=world.size,
     )
     metrics = Metrics(len(checkpoint.labels), world.device)
-    logits = _forward(stream, checkpoint, metrics, world, ui)
+    logits = _forward(stream, checkpoint, looks, metrics, world, ui)
     whole = Metrics(len(checkpoint.labels), world.device)
     whole.merge(world.total(metrics.state()))
     report = {
@@ -73,8 +81,11 @@ def score(
         "dataset_digest": stream.digest,
         "split_set": chosen,
         "split": split,
+        "asked": asked,
+        "missing": asked - len(stream.clip_ids),
         **{key: _plain(value) for key, value in whole.result().items()},
-        "accuracy_of": "clips (one centre view each)",
+        "views": len(looks),
+        "accuracy_of": _accuracy_of(clips, crops),
         "network": checkpoint.network.name,
         "trained_on": checkpoint.dataset_digest,
         "trained_epochs": checkpoint.metrics.get("epoch"),
@@ -87,7 +98,12 @@ def score(
 
 
 def _forward(
-    stream: Stream, checkpoint: Checkpoint, metrics: Metrics, world: World, ui: Ui
+    stream: Stream,
+    checkpoint: Checkpoint,
+    looks: list[Position],
+    metrics: Metrics,
+    world: World,
+    ui: Ui,
 ) -> NDArray[np.float16]:
     """Return float16 (clips, classes) in the stream's order: all logits on rank 0, else none."""
     network = checkpoint.build_model().to(world.device)
@@ -96,13 +112,31 @@ def _forward(
     logits = np.zeros((clips, len(checkpoint.labels)), np.float16)
     with torch.inference_mode(), ui.progress(len(stream.clip_ids), "score") as progress:
         for batch in stream:
-            scores = network(normalise(batch.pixels.to(world.device))).float()
+            scores = _scores(network, normalise, batch.pixels.to(world.device), looks)
             metrics.update(scores, batch.labels.to(world.device), batch.valid.to(world.device))
             rows = torch.from_numpy(batch.rows).to(world.device)
             pairs = [*zip(world.gather(rows), world.gather(scores), strict=True)]
             for places, values in pairs if world.first else ():
                 progress.advance(_keep(logits, places.cpu().numpy(), values))
     return logits
+
+
+def _scores(
+    network: nn.Module, normalise: Normalise, pixels: Tensor, looks: list[Position]
+) -> Tensor:
+    """Return float32 logits (N, classes): the network's, or those of the views' mean."""
+    if len(looks) == 1:
+        return network(normalise(pixels)).float()
+    total = torch.zeros((), device=pixels.device)
+    for time, top, left in looks:
+        total = total + network(normalise(pixels[:, time, top, left])).float().softmax(1)
+    return (total / len(looks)).clamp_min(torch.finfo(torch.float16).tiny).log()
+
+
+def _accuracy_of(clips: int, crops: int) -> str:
+    if clips * crops == 1:
+        return "clips (one centre view each)"
+    return f"videos (mean of {clips} windows of {crops} crops)"
 
 
 def _keep(logits: NDArray[np.float16], places: NDArray[np.int64], values: Tensor) -> int:
@@ -119,7 +153,7 @@ def _write(
     labels: tuple[str, ...],
     report: dict[str, Any],
 ) -> None:
-    table = tables.from_rows("predictions", _predictions(stream, logits))
+    table = tables.from_rows("predictions", _predictions(stream, logits, report["views"]))
     tables.write_single(storage, "predictions.parquet", "predictions", table)
     per_class = metrics.per_class()
     confusion = metrics.state()["confusion"].cpu().numpy()
@@ -129,7 +163,7 @@ def _write(
     storage.write("metrics.json", (json.dumps(report, indent=1) + "\n").encode())
 
 
-def _predictions(stream: Stream, logits: NDArray[np.float16]) -> list[dict[str, Any]]:
+def _predictions(stream: Stream, logits: NDArray[np.float16], views: int) -> list[dict[str, Any]]:
     count = min(TOP, logits.shape[1])
     probabilities = torch.from_numpy(logits).float().softmax(1)
     best = probabilities.topk(count, 1)
@@ -141,7 +175,7 @@ def _predictions(stream: Stream, logits: NDArray[np.float16]) -> list[dict[str, 
             "top_ids": best.indices[row].tolist(),
             "top_probabilities": best.values[row].tolist(),
             "logits": logits[row],
-            "views": VIEWS,
+            "views": views,
         }
         for row, clip in enumerate(stream.clip_ids)
     ]
@@ -161,12 +195,14 @@ def show(report: dict[str, Any], out: Path, ui: Ui) -> None:
     """Print the result and where its files are."""
     names = {"top1": "top-1", "top5": "top-5", "mean_recall": "mean class recall"}
     rows = [("clips", f"{report['clips']:,}")]
+    if report["missing"]:
+        rows.append(("clips of the split that are not packed", f"{report['missing']:,}"))
     if report["unlabelled"]:
         rows.append(("clips without a label", f"{report['unlabelled']:,}"))
     rows += [(title, _percent(report[name])) for name, title in names.items()]
     rows.append(("loss", "" if report["loss"] is None else f"{report['loss']:.4f}"))
     title = f"{report['dataset']}, {report['split']} of {report['split_set']}"
-    ui.table(title, ("accuracy of clips", "value"), rows)
+    ui.table(title, (f"accuracy of {report['accuracy_of']}", "value"), rows)
     ui.note(f"predictions.parquet, metrics.json, classes.csv, confusion.png are in {out}")
 
 

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from infer.predict import _centre, _stems, predict
+from infer.predict import _stems, predict
 from manifests.console import Ui
 from manifests.errors import ClipmillError
-from manifests.spec import ClipSpec, Window
 from model import checkpoint
 from model.checkpoint import Checkpoint
 
@@ -149,8 +148,3 @@ def test_output_names():
     videos = [Path("a.mp4"), Path("x/a.avi"), Path("a-2.mp4"), Path("é" * 120 + ".mp4")]
     stems = _stems(videos)
     assert stems == ["a", "a-2", "a-2-2", "é" * 100]
-
-
-def test_the_window_is_the_middle_as_evaluation_takes_it():
-    time, rows, columns = _centre(ClipSpec(frames=32), Window(16, 113, 128))
-    assert (time, rows, columns) == (slice(8, 24), slice(8, 121), slice(0, 128))

@@ -17,10 +17,12 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
-from manifests.spec import ClipSpec
+from manifests.spec import ClipSpec, Window
 from model import checkpoint
 from model.checkpoint import Checkpoint
+from model.preprocess import Normalise
 from model.world import World
+from shards.stream import Stream
 
 REPO = Path(__file__).resolve().parents[2]
 ALONE = World(0, 1, torch.device("cpu"))
@@ -191,3 +193,29 @@ def test_one_class_and_a_hundred(make_root, weights, tmp_path, monkeypatch, clas
     if classes == 1:
         assert report["top1"] == 1.0
     assert len((tmp_path / "out" / "classes.csv").read_text().splitlines()) == classes + 1
+
+
+def test_views_are_averaged_as_probabilities(learnable, weights, tmp_path):
+    dataset = Dataset.open(str(learnable))
+    narrow = dataclasses.replace(weights, window=weights.window._replace(frames=2))
+    ui = Ui(quiet=True)
+    report = score(dataset, narrow, "test", None, 4, tmp_path, ALONE, ui, clips=3)
+    assert (report["views"], report["missing"]) == (3, 0)
+    assert report["accuracy_of"] == "videos (mean of 3 windows of 1 crops)"
+    network, normalise = narrow.build_model(), Normalise(narrow.mean, narrow.std)
+    side = (dataset.spec.height - narrow.window.height + 1) // 2
+    place = slice(side, side + narrow.window.height)
+    whole = Window(4, dataset.spec.height, dataset.spec.width)
+    stream = Stream(dataset, "test", whole, global_batch=10, train=False)
+    [batch] = stream
+    with torch.inference_mode():
+        shares = [
+            network(normalise(batch.pixels[:, t : t + 2, place, place])).softmax(1)
+            for t in (0, 1, 2)
+        ]
+    expected = torch.stack(shares).mean(0)
+    for row, mean in zip(predictions(tmp_path), expected, strict=True):
+        assert row["views"] == 3
+        assert row["top_probabilities"] == pytest.approx(
+            mean.sort(descending=True).values.tolist(), abs=2e-3
+        )
