@@ -155,8 +155,21 @@ class Dataset:
 
     def parts(self, name: str) -> pa.Table:
         """Return a growing table (outcomes, shards or samples), each key once."""
-        rows = tables.read_parts(self.storage, f"manifests/{name}", name)
-        return tables.unique(rows, _KEYS[name])
+        return _parts(self.storage, name)
+
+    def require_own_shards(self) -> None:
+        """Check that every shard was packed with the ClipSpec of dataset.toml.
+
+        Raises:
+            ClipmillError: dataset.toml was edited or exchanged after packing.
+        """
+        rows = self.parts("shards").filter(pc.field("spec") != self.spec.digest)
+        if len(rows):
+            raise ClipmillError(
+                f"shard {rows['shard'][0].as_py()} was packed with ClipSpec "
+                f"{rows['spec'][0].as_py()}; dataset.toml says {self.spec.digest}. Put the "
+                "dataset.toml back that it was packed with, or annotate into a new folder."
+            )
 
     def append(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Commit rows of a growing table; when it returns, they stay."""
@@ -174,7 +187,8 @@ def annotate(root: str, annotation: Annotation, spec: ClipSpec, seed: int, video
     Annotating again is welcome while nothing is packed; afterwards labels and ClipSpec must stay.
 
     Raises:
-        ClipmillError: the root holds shards made with other labels or another ClipSpec.
+        ClipmillError: the root holds shards made with other labels or another ClipSpec, whether
+            or not its dataset.toml is still there.
     """
     storage = open_storage(root)
     _require_compatible(storage, annotation, spec)
@@ -201,27 +215,72 @@ def annotate(root: str, annotation: Annotation, spec: ClipSpec, seed: int, video
     return dataset
 
 
+def _parts(storage: Storage, name: str) -> pa.Table:
+    rows = tables.read_parts(storage, f"manifests/{name}", name)
+    return tables.unique(rows, _KEYS[name])
+
+
 def _require_compatible(storage: Storage, annotation: Annotation, spec: ClipSpec) -> None:
-    if storage.size(FILE) is None:
+    """What is packed must stay true: its ClipSpec, the classes, and each clip's label.
+
+    The tables of shards and samples are asked, so that a lost or edited dataset.toml changes
+    nothing.
+    """
+    samples = _parts(storage, "samples")
+    specs = set(_parts(storage, "shards")["spec"].to_pylist())
+    old = Dataset.open(storage.root).spec if storage.size(FILE) is not None else None
+    if not len(samples) and not specs:
         return
-    old = Dataset.open(storage.root)
-    if not len(old.parts("samples")):
-        return
-    old.spec.require(spec, f"the shards in {storage.root}", "this annotate")
-    new_labels = [label.label for label in annotation.labels]
-    if _labels_or_none(old) not in (None, new_labels):
+    if old is not None and specs <= {old.digest}:
+        old.require(spec, f"the shards in {storage.root}", "this annotate")
+    if others := sorted(specs - {spec.digest}):
         raise ClipmillError(
-            f"{storage.root} holds shards of {len(old.labels)} classes that differ from the "
-            f"{len(new_labels)} classes found now. Annotate into a new folder."
+            f"{storage.root} holds shards of ClipSpec {others[0]}; this annotate asks for "
+            f"{spec.digest}. Annotate with the options they were packed with, or into a new folder."
+        )
+    names = [label.label for label in annotation.labels]
+    old_names = _labels_or_none(storage)
+    if old_names not in (None, names):
+        raise ClipmillError(
+            f"{storage.root} holds shards of {len(old_names or ())} classes that differ from the "
+            f"{len(names)} classes found now. Annotate into a new folder."
+        )
+    _require_labels(storage, annotation, samples, names)
+
+
+def _require_labels(
+    storage: Storage, annotation: Annotation, samples: pa.Table, names: list[str]
+) -> None:
+    """Each packed clip that is asked for again keeps the label that its shard holds."""
+    wanted = {clip.clip_id: clip.label_id for clip in annotation.clips}
+    packed = zip(samples["clip_id"].to_pylist(), samples["label_id"].to_pylist(), strict=True)
+    wrong = [
+        (clip, label_id, wanted[clip])
+        for clip, label_id in packed
+        if clip in wanted and wanted[clip] != label_id
+    ]
+    if wrong:
+        clip, before, now = wrong[0]
+        raise ClipmillError(
+            f"clip {clip} is packed in {storage.root} with the label {_named(before, names)}; the "
+            f"list now says {_named(now, names)} ({len(wrong):,} clips differ). Shards keep their "
+            "labels: annotate into a new folder and pack there."
         )
 
 
-def _labels_or_none(dataset: Dataset) -> list[str] | None:
-    """Labels of a root, or None where an interrupted annotate left them unreadable."""
+def _named(label_id: int | None, names: list[str]) -> str:
+    if label_id is None:
+        return "(no label)"
+    return repr(names[label_id]) if 0 <= label_id < len(names) else f"number {label_id}"
+
+
+def _labels_or_none(storage: Storage) -> list[str] | None:
+    """Labels of a root with shards, or None where they are lost: whatever dataset.toml says."""
     try:
-        return dataset.labels
-    except ClipmillError:
+        table, _ = tables.read_single(storage, "manifests/labels.parquet", "labels")
+    except (ClipmillError, FileNotFoundError):
         return None
+    return table.sort_by("label_id")["label"].to_pylist()
 
 
 def _toml(dataset: Dataset) -> str:

@@ -41,6 +41,7 @@ class Options:
 def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
     """Run the named stages; the exit code is 1 when `strict` and a clip failed."""
     dataset = Dataset.open(root)
+    dataset.require_own_shards()
     settings = Settings(dataset.spec, options.decoder, Limits())
     shard_bytes = None if options.shard_mb is None else int(options.shard_mb * 1e6)
     stages = [_MAKE[name](dataset, settings, shard_bytes) for name in names]

@@ -20,6 +20,7 @@ STAGES = ("download", "decode", "pack")
 
 def status(dataset: Dataset, split_set: str | None) -> dict[str, Any]:
     """Return the funnel per split, coverage per class, failures by reason, and what to do next."""
+    dataset.require_own_shards()
     chosen = dataset.split_set(split_set)
     splits_of = dataset.splits_of(chosen)
     states = {stage: _states(dataset, stage) for stage in STAGES}

@@ -73,20 +73,15 @@ def read_samples(dataset: Dataset, split: str, split_set: str | None) -> Samples
     Raises:
         ClipmillError: a shard of another ClipSpec, or a sample of a shard that has no row.
     """
-    specs = {row["shard"]: row["spec"] for row in dataset.parts("shards").to_pylist()}
-    for shard, spec in specs.items():
-        if spec != dataset.spec.digest:
-            raise ClipmillError(
-                f"shard {shard} was packed with ClipSpec {spec}; dataset.toml says "
-                f"{dataset.spec.digest}. Put the dataset.toml back that it was packed with."
-            )
+    dataset.require_own_shards()
+    known = set(dataset.parts("shards")["shard"].to_pylist())
     splits_of = dataset.splits_of(split_set)
     rows = dataset.parts("samples")
     ids = rows["clip_id"].to_pylist()
     rows = tables.keep(rows, (split in splits_of.get(name, ()) for name in ids))
     names = rows["shard"].to_pylist()
     shards = sorted(set(names))
-    if unknown := [name for name in shards if name not in specs]:
+    if unknown := [name for name in shards if name not in known]:
         raise ClipmillError(
             f"the table of samples names shard {unknown[0]}, which the table of shards lacks. "
             "Run `clipmill verify --root DIR`."

@@ -1,5 +1,6 @@
 """The dataset folder: what annotate writes, what opening checks, and what must not be changed."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,14 @@ def pack_something(dataset: Dataset) -> None:
         "indices": [0], "stride": 1, "mirrored": False, "xxh3": "0",
     }  # fmt: skip
     dataset.append("samples", [row])
+
+
+def shard_of(dataset: Dataset) -> None:
+    row = {
+        "shard": "train-000000.tar", "split": "train", "samples": 1, "bytes": 1, "sha256": "0",
+        "spec": dataset.spec.digest, "generation": 0, "versions": "{}",
+    }  # fmt: skip
+    dataset.append("shards", [row])
 
 
 def test_what_is_annotated_is_opened(tmp_path: Path) -> None:
@@ -138,3 +147,44 @@ def test_annotate_mends_what_an_interrupted_one_left(
     (tmp_path / "manifests" / "labels.parquet").write_bytes(b"torn")
     make(tmp_path)
     assert Dataset.open(str(tmp_path)).labels == ["run", "jump"]
+
+
+def test_a_packed_clip_keeps_its_label(tmp_path: Path) -> None:
+    dataset = make(tmp_path)
+    pack_something(dataset)
+    found = annotation()
+    found.clips[0] = dataclasses.replace(found.clips[0], label="jump", label_id=1)
+    with pytest.raises(ClipmillError, match=r"clip c0 .*'run'.*'jump' \(1 clips.*a new folder"):
+        make(tmp_path, found)
+    (tmp_path / "dataset.toml").unlink()
+    with pytest.raises(ClipmillError, match=r"clip c0 .*'run'.*'jump'"):
+        make(tmp_path, found)
+    found.clips[0] = dataclasses.replace(found.clips[0], label=None, label_id=None)
+    with pytest.raises(ClipmillError, match=r"says \(no label\)"):
+        make(tmp_path, found)
+    found = annotation()
+    found.clips[1] = dataclasses.replace(found.clips[1], label="run", label_id=0)
+    make(tmp_path, found)
+    assert Dataset.open(str(tmp_path)).clips["label_id"].to_pylist() == [0, 0, 0, 1]
+
+
+def test_a_lost_or_edited_dataset_toml_lets_no_other_spec_in(tmp_path: Path) -> None:
+    dataset, other = make(tmp_path), ClipSpec(frames=8, height=16, width=16)
+    pack_something(dataset)
+    shard_of(dataset)
+    dataset.require_own_shards()
+    path = tmp_path / "dataset.toml"
+    good = path.read_text()
+    words = rf"shards of ClipSpec {SPEC.digest}; this annotate asks for {other.digest}"
+    path.unlink()
+    with pytest.raises(ClipmillError, match=words):
+        make(tmp_path, spec=other)
+    with pytest.raises(ClipmillError, match=r"shards of 2 classes that differ from the 1"):
+        make(tmp_path, annotation(labels=("run",)))
+    path.write_text(good.replace("frames = 4", "frames = 8"))
+    with pytest.raises(ClipmillError, match=words):
+        make(tmp_path, spec=other)
+    with pytest.raises(ClipmillError, match=rf"with ClipSpec {SPEC.digest}; .*{other.digest}"):
+        Dataset.open(str(tmp_path)).require_own_shards()
+    make(tmp_path)
+    assert path.read_text() == good
