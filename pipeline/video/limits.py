@@ -1,4 +1,4 @@
-"""Limits of the decoder child, set by itself before it opens anything. Microseconds.
+"""Limits of a process that reads a video, set before it opens anything. Microseconds.
 
 What the operating system does not know (prctl off Linux) is left out: the deadline of the parent
 still holds.
@@ -25,12 +25,14 @@ def die_with_parent() -> None:
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
-def confine(memory_bytes: int) -> None:
-    """Bound the address space; forbid files that grow and core dumps."""
+def confine(memory_bytes: int, file_bytes: int = 0, cpu_seconds: int | None = None) -> None:
+    """Bound the address space, the files it writes (none) and its CPU time; no core dumps."""
     die_with_parent()
     _lower(resource.RLIMIT_AS, memory_bytes)
-    _lower(resource.RLIMIT_FSIZE, 0)
+    _lower(resource.RLIMIT_FSIZE, file_bytes)
     _lower(resource.RLIMIT_CORE, 0)
+    if cpu_seconds is not None:
+        _lower(resource.RLIMIT_CPU, cpu_seconds)
 
 
 def renew_cpu(seconds: float) -> None:

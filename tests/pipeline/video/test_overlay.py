@@ -1,17 +1,24 @@
 """A picture over a whole video: upright, every frame, and nothing left behind."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from manifests import disk
 from manifests.reasons import Reason
 from pipeline.video.decoder import Limits
 from pipeline.video.errors import VideoError
 from pipeline.video.overlay import overlay, shown_size
 
+LIMITS = """
+from resource import RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_FSIZE, getrlimit
+print(*(getrlimit(kind)[0] for kind in (RLIMIT_AS, RLIMIT_FSIZE, RLIMIT_CORE, RLIMIT_CPU)))
+"""
 RED = bytes([255, 0, 0, 255])
 
 
@@ -85,7 +92,42 @@ def test_a_failure_leaves_nothing(made, tmp_path):
     with pytest.raises(VideoError) as error:
         overlay(video, (480, 360), RED * 480, 1, out / "b.mp4", Limits(seconds=1e-4))
     assert error.value.reason is Reason.TIMEOUT
+    with pytest.raises(VideoError) as error:
+        overlay(video, (480, 360), RED * 480, 1, out / "b.mp4", Limits(memory_bytes=16 << 20))
+    assert error.value.reason is not Reason.TIMEOUT
     assert os.listdir(out) == []
+
+
+def test_a_file_that_grows_too_large_is_stopped(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.video.overlay.MOST_BYTES", 1000)
+    with pytest.raises(VideoError):
+        draw(made("a.mp4", "80x60", 1), tmp_path / "b.mp4", (480, 360))
+    assert not (tmp_path / "b.mp4").exists()
+
+
+def test_ffmpeg_is_confined_and_its_file_synced_before_it_is_named(made, tmp_path, monkeypatch):
+    said, real = tmp_path / "limits", subprocess.run
+    video = made("a.mp4", "80x60", 0.2)
+
+    def run(arguments, **options):
+        told = real(
+            [sys.executable, "-c", LIMITS], preexec_fn=options["preexec_fn"], capture_output=True
+        )
+        said.write_bytes(told.stdout)
+        return real(arguments, **options)
+
+    steps = []
+    for name in ("sync", "rename", "sync_folder"):
+        step = getattr(disk, name)
+        monkeypatch.setattr(
+            disk, name, lambda *args, n=name, step=step: (steps.append(n), step(*args))
+        )
+    monkeypatch.setattr(subprocess, "run", run)
+    draw(video, tmp_path / "b.mp4", (480, 360))
+    memory, file, core, cpu = map(int, said.read_text().split())
+    assert (memory, file, core) == (4 << 30, 4 << 30, 0)
+    assert 600 < cpu < 10000
+    assert steps == ["sync", "rename", "sync_folder"]
 
 
 @pytest.mark.parametrize("error", [VideoError(Reason.TIMEOUT, "slow"), KeyboardInterrupt()])
