@@ -9,21 +9,46 @@ from __future__ import annotations
 import math
 import mmap
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manifests.errors import ClipmillError, unknown
+from manifests.reasons import Reason
 from manifests.spec import ClipSpec
+from pipeline.video.errors import VideoError
 from pipeline.video.files import opened, shared_memory
 from pipeline.video.probe import Probe
 from pipeline.video.process import Child
 
+T = TypeVar("T")
 Backend = Literal["pyav", "ffmpeg"]
 BACKENDS = ("pyav", "ffmpeg")
+# What a child may say of a video: it may have been taken over by one, so nothing is believed.
+FACTS = {
+    "container": "text",
+    "codec": "text",
+    "width": "number",
+    "height": "number",
+    "fps": "real or null",
+    "duration_s": "real",
+    "rotation": "number",
+    "flipped": "truth",
+    "packets": "number",
+    "size": "size",
+}
+COUNTS = {
+    "stride": "number or null",
+    "mirrored": "truth",
+    "frames_decoded": "number",
+    "packets": "number",
+    "errors": "number",
+    "backend": "text",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +128,8 @@ class Decoder:
         """Versions of everything that may change a pixel, for the outcome rows."""
         found = dict(self._running().versions)
         if self.backend == "ffmpeg":
-            found["ffmpeg"] = str(self._ask({"verb": "ffmpeg"}, [])["version"])
+            reply = self._ask({"verb": "ffmpeg"}, [])
+            found["ffmpeg"] = self._understood(lambda: _value(reply, "version", "text"))
         return found
 
     def probe(self, path: str | os.PathLike[str]) -> Probe:
@@ -114,7 +140,7 @@ class Decoder:
         """
         with opened(path) as fd:
             reply = self._ask({"verb": "probe"}, [fd])
-        return _probe(reply)
+        return self._understood(lambda: _probe(reply))
 
     def decode(
         self,
@@ -139,7 +165,22 @@ class Decoder:
             reply = self._ask(message, [fd, memory_fd])
             with mmap.mmap(memory_fd, spec.nbytes, access=mmap.ACCESS_READ) as memory:
                 pixels = np.frombuffer(bytearray(memory), np.uint8).reshape(spec.shape)
-        return _decoded(reply, pixels)
+        return self._understood(lambda: _decoded(reply, pixels))
+
+    def _understood(self, read: Callable[[], T]) -> T:
+        """Read a reply; where it keeps to no form, the child is ended and the video has crashed it.
+
+        Raises:
+            VideoError: CRASH.
+        """
+        try:
+            return read()
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            self.close()
+            text = ascii(error)[:200]
+            raise VideoError(
+                Reason.CRASH, f"the decoder process gave an answer without form: {text}"
+            ) from error
 
     def _ask(self, message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         seconds = self.limits.seconds
@@ -155,15 +196,47 @@ class Decoder:
 
 def _probe(reply: dict[str, Any]) -> Probe:
     values = reply["probe"]
-    return Probe(**{**values, "times": np.array(values["times"], dtype=np.float64)})
+    facts = {name: _value(values, name, kind) for name, kind in FACTS.items()}
+    return Probe(**facts, times=_row(values["times"], np.float64))
 
 
 def _decoded(reply: dict[str, Any], pixels: NDArray[np.uint8]) -> Decoded:
-    own = ("stride", "mirrored", "frames_decoded", "packets", "errors", "backend")
     facts = ("rotation", "flipped", "fps", "duration_s", "width", "height", "codec")
     return Decoded(
         pixels=pixels,
-        indices=np.array(reply["indices"], dtype=np.int64),
-        **{name: reply[name] for name in own},
-        **{name: reply["probe"][name] for name in facts},
+        indices=_row(reply["indices"], np.int64),
+        **{name: _value(reply, name, kind) for name, kind in COUNTS.items()},
+        **{name: _value(reply["probe"], name, FACTS[name]) for name in facts},
     )
+
+
+def _row(values: Any, kind: Any) -> NDArray[Any]:
+    """A flat list of finite numbers as an array."""
+    found = np.array(values)
+    if not isinstance(values, list) or found.ndim != 1 or (values and found.dtype.kind not in "if"):
+        raise ValueError("no list of numbers")
+    if not np.isfinite(found).all():
+        raise ValueError("a number that is not finite")
+    return found.astype(kind, casting="same_kind" if values else "unsafe")
+
+
+def _value(values: dict[str, Any], name: str, kind: str) -> Any:
+    """One value of a reply, if it is what stands in such a place and in the tables."""
+    value, what = values[name], kind.removesuffix(" or null")
+    if value is None and what != kind:
+        return None
+    if what == "text":
+        fits = isinstance(value, str) and len(value) <= 200 and not _surrogates(value)
+    elif what == "truth":
+        fits = isinstance(value, bool)
+    elif what == "real":
+        fits = type(value) in (int, float) and math.isfinite(value)
+    else:
+        fits = type(value) is int and abs(value) < 1 << (63 if what == "size" else 31)
+    if not fits:
+        raise ValueError(f"{name} is no {what}")
+    return value
+
+
+def _surrogates(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)

@@ -23,6 +23,7 @@ from pipeline.video import wire
 from pipeline.video.errors import VideoError
 
 START_SECONDS = 60.0
+MESSAGE_LENGTH = 10_000
 # Isolated (-I): neither the working directory nor PYTHON* variables decide what is imported.
 BOOT = (
     "import json, sys; root, rest, fd, memory = sys.argv[1:]; "
@@ -77,11 +78,14 @@ class Child:
             VideoError: TIMEOUT, MEMORY or CRASH, or what the child says of the video.
         """
         answered = False
+        trouble = None
         try:
             self._line.settimeout(seconds)
             wire.send(self._line, message, fds)
             reply = wire.receive(self._line, time.monotonic() + seconds)
-            answered = reply.get("reason") != Reason.MEMORY.value
+            if "reason" in reply:
+                trouble = _trouble(reply)
+            answered = trouble is None or trouble.reason not in (Reason.MEMORY, Reason.CRASH)
         except TimeoutError as error:
             raise VideoError(
                 Reason.TIMEOUT, f"no answer in {seconds:g} s; raise the limit or drop the video"
@@ -92,8 +96,8 @@ class Child:
             # Also for KeyboardInterrupt: a late answer must not meet the next question.
             if not answered:
                 self.end()
-        if "reason" in reply:
-            raise VideoError(Reason(reply["reason"]), str(reply.get("message")))
+        if trouble is not None:
+            raise trouble
         return reply
 
     def end(self) -> None:
@@ -127,6 +131,17 @@ class Child:
         if status == -signal.SIGXCPU:
             return VideoError(Reason.TIMEOUT, "the decoder used up its CPU time")
         if status is not None and status < 0:
-            name = signal.Signals(-status).name
+            known = {number.value: number.name for number in signal.Signals}
+            name = known.get(-status, f"signal {-status}")
             return VideoError(Reason.CRASH, f"the decoder process was ended by {name}")
         return VideoError(Reason.CRASH, f"the decoder process ended with status {status}: {error}")
+
+
+def _trouble(reply: dict[str, Any]) -> VideoError:
+    """What the child says of the video; a child that was taken over may say anything."""
+    text = str(reply.get("message"))[:MESSAGE_LENGTH]
+    message = text.encode("utf-8", "backslashreplace").decode()
+    try:
+        return VideoError(Reason(reply["reason"]), message)
+    except (ValueError, TypeError):
+        return VideoError(Reason.CRASH, "the decoder process gave a reason that there is none of")

@@ -42,7 +42,7 @@ def receive(line: socket.socket, deadline: float | None = None) -> dict[str, Any
         raise ClosedError(f"a message of {length} bytes; at most {MAX_MESSAGE} are read")
     try:
         message = json.loads(_exactly(line, length, deadline))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ClosedError(f"a message that is no JSON: {error}") from error
     if not isinstance(message, dict):
         raise ClosedError("a message that is no object")

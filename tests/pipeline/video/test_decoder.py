@@ -13,6 +13,7 @@ import pytest
 from manifests.errors import ClipmillError
 from manifests.reasons import Reason
 from manifests.spec import ClipSpec
+from pipeline.video import wire
 from pipeline.video.decoder import Decoder, Limits
 from pipeline.video.errors import VideoError
 
@@ -245,3 +246,79 @@ def test_wrong_use():
         Decoder(backend="opencv")
     with pytest.raises(ClipmillError, match="seconds"):
         Limits(seconds=0)
+
+
+GOOD = {
+    "container": "mp4",
+    "codec": "h264",
+    "width": 64,
+    "height": 48,
+    "fps": 25.0,
+    "duration_s": 1.0,
+    "rotation": 0,
+    "flipped": False,
+    "packets": 2,
+    "size": 1000,
+    "times": [0.0, 0.04],
+}
+
+
+def hostile(monkeypatch, reply):
+    """The real child; its next answers are replaced."""
+
+    def receive(line, deadline=None):
+        found = real(line, deadline)
+        return found if "versions" in found else reply
+
+    real = wire.receive
+    monkeypatch.setattr(wire, "receive", receive)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {},
+        {"probe": None},
+        {"probe": []},
+        {"probe": {}},
+        {"probe": GOOD | {"times": "soon"}},
+        {"probe": GOOD | {"times": [[0.0], [1.0]]}},
+        {"probe": GOOD | {"times": [[0.0], 1.0]}},
+        {"probe": GOOD | {"times": [float("nan")]}},
+        {"probe": GOOD | {"times": [None]}},
+        {"probe": GOOD | {"codec": "\ud800"}},
+        {"probe": GOOD | {"codec": 7}},
+        {"probe": GOOD | {"width": "64"}},
+        {"probe": GOOD | {"width": 1 << 40}},
+        {"probe": GOOD | {"size": 1 << 70}},
+        {"probe": GOOD | {"duration_s": float("inf")}},
+        {"probe": GOOD | {"duration_s": None}},
+        {"probe": GOOD | {"flipped": 1}},
+        {"reason": "because"},
+        {"reason": ["corrupt"]},
+        {"reason": None},
+    ],
+)
+def test_an_answer_without_form_is_a_crash_of_one_video(made, monkeypatch, reply):
+    video = made("a.mp4", "64x48", 0.2, *X264)
+    with Decoder() as decoder:
+        with monkeypatch.context() as patch:
+            hostile(patch, reply)
+            with pytest.raises(VideoError) as error:
+                decoder.probe(video)
+            assert error.value.reason is Reason.CRASH
+            assert reason(decoder, video) is Reason.CRASH
+        assert decoder.probe(video).codec == "h264", "the next video has a child of its own"
+
+
+def test_a_good_answer_passes_and_a_message_becomes_text(made, monkeypatch):
+    video = made("a.mp4", "64x48", 0.2, *X264)
+    with Decoder() as decoder:
+        with monkeypatch.context() as patch:
+            hostile(patch, {"probe": GOOD | {"fps": None, "duration_s": 1}})
+            assert decoder.probe(video).packets == 2
+        hostile(monkeypatch, {"reason": "corrupt", "message": "\ud800" * 99_999})
+        with pytest.raises(VideoError) as error:
+            decoder.probe(video)
+        assert error.value.reason is Reason.CORRUPT
+        assert error.value.message.isascii()

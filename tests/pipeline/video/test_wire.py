@@ -42,7 +42,7 @@ def test_large_answers(line):
     sender.join()
 
 
-@pytest.mark.parametrize("body", [b"no json", b"[1]"])
+@pytest.mark.parametrize("body", [b"no json", b"[1]", b"[" * 100_000])
 def test_nonsense(line, body):
     line[0].sendall(wire.HEADER.pack(len(body)) + body)
     with pytest.raises(wire.ClosedError):
