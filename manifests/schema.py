@@ -80,10 +80,6 @@ DECODE = pa.schema(
         *_DECODED,
         pa.field("path", pa.string()),
         pa.field("bytes", pa.int64()),
-        pa.field("indices", pa.list_(pa.int32())),
-        pa.field("stride", pa.int32()),
-        pa.field("mirrored", pa.bool_()),
-        pa.field("fps", pa.float64()),
         pa.field("xxh3", pa.string()),
     ]
 )

@@ -137,8 +137,7 @@ def keep(table: pa.Table, mask: Iterable[bool]) -> pa.Table:
 
 def finished(outcomes: pa.Table) -> pa.Table:
     """Return the latest rows of the clips that are done."""
-    rows = latest(outcomes)
-    return keep(rows, (status == "done" for status in rows["status"].to_pylist()))
+    return latest(outcomes).filter(pc.field("status") == "done")
 
 
 def unique(table: pa.Table, keys: Sequence[str]) -> pa.Table:

@@ -7,11 +7,13 @@ raises VideoError with its reason. A clip that `decode` stored is read back and 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from manifests import tables
 from manifests.dataset import Dataset
@@ -40,6 +42,7 @@ class Job:
     bytes: int | None
     file_start_s: float
     stored: Path | None
+    stored_xxh3: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +61,14 @@ class Settings:
 def jobs_of(dataset: Dataset, todo: pa.Table) -> dict[str, Job]:
     """Return the jobs of plan rows (clip_id, attempt) by clip_id."""
     places = Places.of(dataset)
-    names = set(todo["clip_id"].to_pylist())
-    clips = {row["clip_id"]: row for row in _only(dataset.clips, names)}
-    files = {row["clip_id"]: row for row in _only(acquired(dataset), names)}
-    stored = {
-        row["clip_id"]: dataset.storage.local(row["path"])
-        for row in _only(finished(dataset, "decode"), names)
-    }
+    names = todo["clip_id"].to_pylist()
+    asked = ("label_id", "label", "video_id", "source", "start_s", "end_s")
+    clips = _by_clip(dataset.clips, names, asked)
+    files = _by_clip(acquired(dataset), names, ("path", "bytes", "file_start_s"))
+    stored = _by_clip(finished(dataset, "decode"), names, ("path", "xxh3"))
     jobs = {}
-    for name, attempt in zip(todo["clip_id"].to_pylist(), todo["attempt"].to_pylist(), strict=True):
-        clip = clips[name]
+    for name, attempt in zip(names, todo["attempt"].to_pylist(), strict=True):
+        clip, kept = clips[name], stored.get(name)
         # A video that was lost since the plan was written becomes a row when it is opened.
         file = files.get(name, {"path": "", "bytes": None, "file_start_s": 0.0})
         jobs[name] = Job(
@@ -81,7 +82,8 @@ def jobs_of(dataset: Dataset, todo: pa.Table) -> dict[str, Job]:
             places.acquired(clip["source"], file["path"]),
             file["bytes"],
             file["file_start_s"] or 0.0,
-            stored.get(name),
+            dataset.storage.local(kept["path"]) if kept else None,
+            kept["xxh3"] if kept else None,
         )
     return jobs
 
@@ -96,9 +98,12 @@ def acquired(dataset: Dataset) -> pa.Table:
     return finished(dataset, "download")
 
 
-def _only(table: pa.Table, names: set[str]) -> list[dict[str, Any]]:
-    ids = table["clip_id"].to_pylist()
-    return tables.keep(table, (name in names for name in ids)).to_pylist()
+def _by_clip(
+    table: pa.Table, names: list[str], columns: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return clip_id → some columns of the clips named: only those become Python objects."""
+    rows = table.filter(pc.field("clip_id").isin(names)).select(["clip_id", *columns])
+    return {row["clip_id"]: row for row in rows.to_pylist()}
 
 
 def make(job: Job, settings: Settings) -> Sample:
@@ -157,10 +162,10 @@ def _read_stored(job: Job, spec: ClipSpec) -> Sample | None:
     """Return the tensor that `decode` kept, or None when it is gone or damaged."""
     assert job.stored is not None
     try:
-        [(sample, _)] = scan(job.stored, job.stored.name, stored_spec(spec))
+        [(sample, row)] = scan(job.stored, job.stored.name, stored_spec(spec))
     except (ValueError, OSError):
         return None
-    if sample.clip_id != job.clip_id:
+    if sample.clip_id != job.clip_id or row["xxh3"] != job.stored_xxh3:
         return None
     return dataclasses.replace(sample, **_identity(job))
 

@@ -73,30 +73,35 @@ class DecodeClips:
         versions = self.settings.versions()
         path = tensor_path(job.clip_id)
         try:
-            counts = self._adopt(storage, path, job)
-            if counts is None:
+            found = self._adopt(storage, path, job)
+            if found is None:
                 sample = make(job, self.settings)
                 spec = stored_spec(self.settings.spec)
                 folder, _, name = path.rpartition("/")
-                write_shard(storage, name, "clips", 0, [sample], spec, versions, folder)
-                counts = sample.counts
+                written = write_shard(storage, name, "clips", 0, [sample], spec, versions, folder)
+                assert written is not None
+                found = sample.counts, written.samples[0]["xxh3"]
         except VideoError as error:
             seconds = time.monotonic() - started
             return outcome.failed(
                 job.clip_id, job.attempt, seconds, versions, error.reason, error.message
             )
         row = outcome.done(job.clip_id, job.attempt, time.monotonic() - started, versions)
-        return row | dict(counts) | {"path": path, "bytes": storage.size(path)}
+        counts, xxh3 = found
+        return row | dict(counts) | {"path": path, "bytes": storage.size(path), "xxh3": xxh3}
 
-    def _adopt(self, storage: Storage, path: str, job: Job) -> Mapping[str, int] | None:
-        """Take a whole tensor that has no row: the process died between writing and recording."""
+    def _adopt(self, storage: Storage, path: str, job: Job) -> tuple[Mapping[str, int], str] | None:
+        """Take a whole tensor that has no row: the process died between writing and recording.
+
+        Returns its counts and the digest of its pixels.
+        """
         if job.attempt > 1 or storage.size(path) is None:
             return None
         try:
-            [(sample, _)] = scan(storage.local(path), path, stored_spec(self.settings.spec))
+            [(sample, row)] = scan(storage.local(path), path, stored_spec(self.settings.spec))
         except ValueError:
             return None
-        return sample.counts if sample.clip_id == job.clip_id else None
+        return (sample.counts, row["xxh3"]) if sample.clip_id == job.clip_id else None
 
 
 def tensor_path(clip_id: str) -> str:

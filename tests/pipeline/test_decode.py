@@ -99,3 +99,24 @@ def test_a_whole_tensor_without_a_row_is_adopted(
     run_stages(tmp_path, "decode")
     assert decoded(recorded) == 2, "the broken one and the one that fails"
     assert outcomes(tmp_path, "decode") == wanted
+
+
+def test_a_tensor_with_a_flipped_pixel_is_decoded_anew(
+    tmp_path: Path, recorded: Any, annotated: Callable[..., Dataset], run_stages: Callable[..., Any]
+) -> None:
+    annotated(tmp_path / "fresh")
+    run_stages(tmp_path / "fresh", "download", "pack")
+    root = tmp_path / "root"
+    annotated(root)
+    run_stages(root, "download", "decode")
+    row = tables.finished(Dataset.open(str(root)).parts("decode")).to_pylist()[0]
+    path = root / row["path"]
+    good = path.read_bytes()
+    place = good.index(b"NUMPY") + 300
+    path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+    recorded.asked.clear()
+    run_stages(root, "pack")
+    assert decoded(recorded) == 1, "the damaged one"
+    run_stages(root, "pack", retry="failed")
+    wanted = {p["clip_id"]: p["xxh3"] for p in outcomes(tmp_path / "fresh", "samples")}
+    assert {p["clip_id"]: p["xxh3"] for p in outcomes(root, "samples")} == wanted
