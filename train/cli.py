@@ -32,6 +32,9 @@ def train(
     warmup_epochs: Annotated[float, typer.Option(help="Epochs of rising rate.")] = 0.0,
     patience: Annotated[int, typer.Option(help="Epochs that plateau waits.")] = 10,
     label_smoothing: Annotated[float, typer.Option(help="Part spread over all classes.")] = 0.0,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Weigh the loss so that every class counts alike.")
+    ] = False,
     flip: Annotated[
         bool, typer.Option(help="Mirror half of the clips; off where left and right differ.")
     ] = True,
@@ -74,6 +77,7 @@ def train(
             warmup_epochs=warmup_epochs,
             patience=patience,
             label_smoothing=label_smoothing,
+            balance=balance,
             flip=flip,
             least_area=least_area,
             jitter=jitter,

@@ -37,6 +37,7 @@ class Options:
     patience: int = 10
     factor: float = 0.1
     label_smoothing: float = 0.0
+    balance: bool = False
     flip: bool = True
     least_area: float = 1.0
     jitter: float = 0.0

@@ -47,6 +47,7 @@ class Session:
     train: Stream
     val: Stream | None
     metrics: Metrics
+    class_weights: torch.Tensor | None = None
     log: list[dict[str, Any]] = field(default_factory=list)
     best_top1: float = -1.0
     saved: float = field(default_factory=time.monotonic)
@@ -95,7 +96,18 @@ def start(dataset: Dataset, options: Options, run: Run, world: World, ui: Ui) ->
         stream,
         val,
         Metrics(classes, world.device),
+        class_weights(stream, classes).to(world.device) if options.balance else None,
     )
+
+
+def class_weights(stream: Stream, classes: int) -> torch.Tensor:
+    """Return float32 (classes,): the loss weights with which every class counts alike.
+
+    n / (classes that occur * clips of the class), so that the mean over clips is 1.
+    """
+    counts = torch.bincount(torch.from_numpy(stream.samples.labels), minlength=classes)
+    present = int((counts > 0).sum())
+    return len(stream.clip_ids) / (present * counts.clamp(min=1)).float()
 
 
 def save(session: Session, path: Path, with_state: bool = True) -> None:

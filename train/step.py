@@ -41,7 +41,12 @@ def step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     replica.train()
     logits = replica(_augmented(session, batch))
     losses = functional.cross_entropy(
-        logits, labels, ignore_index=-1, reduction="sum", label_smoothing=options.label_smoothing
+        logits,
+        labels,
+        weight=session.class_weights,
+        ignore_index=-1,
+        reduction="sum",
+        label_smoothing=options.label_smoothing,
     )
     # DDP averages gradients over ranks: scaled so that their mean is the global batch's mean.
     loss = losses * (session.world.size / options.batch)
