@@ -26,12 +26,17 @@ _STOPPING = {
     errno.EPERM: "not permitted; make the folder writable",
     errno.EMFILE: "too many open files; raise `ulimit -n`",
     errno.ENFILE: "too many open files on this machine; close some programs",
-    errno.ENOTDIR: "a file stands where a folder should be; move it away",
-    errno.EISDIR: "a folder stands where a file should be; move it away",
-    errno.ENAMETOOLONG: "the path is too long; use a shorter --root",
     errno.EFBIG: "the file system does not take files so large; use smaller shards",
     errno.ESTALE: "the network file system lost the file; mount it again",
     errno.ETIMEDOUT: "the network file system does not answer; wait until it does",
+}
+# Nothing that running the same command again could mend.
+_WRONG = {
+    errno.ENOTDIR: "a file stands where a folder should be; move it away, or give another folder",
+    errno.EISDIR: "a folder stands where a file should be; move it away, or give another folder",
+    errno.EEXIST: "a file stands where a folder should be; move it away, or give another folder",
+    errno.ENAMETOOLONG: "the path is too long; give a shorter one",
+    errno.ELOOP: "a symbolic link leads back to itself; remove it, or give another folder",
 }
 
 
@@ -51,9 +56,26 @@ class LocalStorage:
             )
         return self._root.joinpath(*parts)
 
+    @contextlib.contextmanager
+    def _stopping(self, path: str) -> Iterator[None]:
+        """Turn an error of the environment into the one that ends a command with exit code 3."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _WRONG:
+                raise ClipmillError(
+                    f"{path} in the folder {self.root}: {_WRONG[error.errno]}. ({error.strerror})"
+                ) from error
+            if error.errno not in _STOPPING:
+                raise
+            raise StoppedError(
+                f"{path}: {_STOPPING[error.errno]}, then run the same command again; "
+                f"what was finished is kept. ({error.strerror})"
+            ) from error
+
     def read(self, path: str) -> bytes:
         """Return a file's bytes; FileNotFoundError when it is not there."""
-        with _stopping(path):
+        with self._stopping(path):
             return self._path(path).read_bytes()
 
     def write(self, path: str, data: bytes) -> None:
@@ -64,7 +86,7 @@ class LocalStorage:
     def create(self, path: str, data: bytes) -> bool:
         """Put a whole file in place only if the name is free; False when it was taken."""
         final = self._path(path)
-        with _stopping(path), self._beside(final) as (fd, temporary):
+        with self._stopping(path), self._beside(final) as (fd, temporary):
             disk.write(fd, data)
             disk.sync(fd)
             try:
@@ -79,7 +101,7 @@ class LocalStorage:
     def writer(self, path: str) -> Iterator[Writer]:
         """Write a large file in pieces; it appears when the block ends without an exception."""
         final = self._path(path)
-        with _stopping(path), self._beside(final) as (fd, temporary):
+        with self._stopping(path), self._beside(final) as (fd, temporary):
             yield _Descriptor(fd)
             disk.sync(fd)
             disk.rename(temporary, final)
@@ -125,7 +147,7 @@ class LocalStorage:
 
     def _scan(self, folder: str) -> list[tuple[str, int]]:
         found = []
-        with _stopping(folder):
+        with self._stopping(folder):
             try:
                 entries = [*os.scandir(self._path(folder))]
             except FileNotFoundError:
@@ -139,7 +161,7 @@ class LocalStorage:
 
     def size(self, path: str) -> int | None:
         """Return a file's size in bytes, or None when it is not there."""
-        with _stopping(path):
+        with self._stopping(path):
             try:
                 return self._path(path).stat().st_size
             except (FileNotFoundError, NotADirectoryError):
@@ -148,7 +170,7 @@ class LocalStorage:
     def delete(self, path: str) -> None:
         """Remove a file if it is there."""
         final = self._path(path)
-        with _stopping(path), contextlib.suppress(FileNotFoundError):
+        with self._stopping(path), contextlib.suppress(FileNotFoundError):
             disk.unlink(final)
             disk.sync_folder(final.parent)
 
@@ -159,9 +181,9 @@ class LocalStorage:
         that file must know that it stays.
         """
         path = self._path(folder)
-        if not path.is_dir():
-            return []
-        with _stopping(folder):
+        with self._stopping(folder):
+            if not path.is_dir():
+                return []
             disk.sync_folder(path)
         removed = []
         for name in self.leftovers(folder):
@@ -184,17 +206,3 @@ class _Descriptor:
     def write(self, data: bytes | memoryview, /) -> int:
         disk.write(self._fd, data)
         return memoryview(data).nbytes
-
-
-@contextlib.contextmanager
-def _stopping(path: str) -> Iterator[None]:
-    """Turn an error of the environment into the one that ends a command with exit code 3."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _STOPPING:
-            raise
-        raise StoppedError(
-            f"{path}: {_STOPPING[error.errno]}, then run the same command again; "
-            f"what was finished is kept. ({error.strerror})"
-        ) from error

@@ -175,9 +175,35 @@ def test_a_file_where_the_root_should_be(tmp_path: Path) -> None:
     (tmp_path / "root").write_text("no folder")
     store = LocalStorage(tmp_path / "root")
     for ask in (lambda: store.read("x"), lambda: store.write("x", b""), lambda: store.list(".")):
-        with pytest.raises(StoppedError, match="a file stands where a folder should be"):
+        with pytest.raises(ClipmillError, match="a file stands where a folder should be") as caught:
             ask()
+        assert caught.value.exit_code == 2
+        assert f"in the folder {store.root}: " in str(caught.value)
     assert store.size("x") is None
+
+
+@pytest.mark.parametrize("number", sorted(local._WRONG))
+def test_a_path_that_cannot_be_is_wrong_use(
+    store: LocalStorage, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(path: Path) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(disk, "create", fail)
+    with pytest.raises(ClipmillError, match="give a") as caught:
+        store.write("folder/file", b"data")
+    assert caught.value.exit_code == 2
+    assert store.root in str(caught.value)
+
+
+def test_a_root_that_is_too_long_or_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for root in (tmp_path / ("x" * 300), tmp_path / "file" / "below"):
+        store = LocalStorage(root)
+        for ask in (lambda: store.write("x", b""), lambda: store.list(".")):  # noqa: B023
+            with pytest.raises(ClipmillError, match=re.escape(store.root)) as caught:
+                ask()
+            assert caught.value.exit_code == 2
 
 
 def test_a_short_write_is_gone_on_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
