@@ -7,6 +7,7 @@ an exit code: 2 wrong use or input, 3 stopped by the environment, 130 interrupte
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -20,12 +21,16 @@ from manifests.errors import ClipmillError, StoppedError
 
 INTERRUPTED = 130
 AGAIN = "Run the same command again to go on."
+SMALLER = (
+    "out of memory; what was finished is kept. Run the command again with a smaller --batch, "
+    "--crop or --width, or with fewer --jobs."
+)
 
 Root = Annotated[
     str, typer.Option("--root", envvar="CLIPMILL_ROOT", help="The dataset folder.", metavar="DIR")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more, with tracebacks.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, do nothing.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when a clip failed.")]
@@ -62,6 +67,10 @@ def ends(
         raise  # who read the output has gone: typer ends without a word
     except OSError as error:
         _fail(ui, *_environment(error), error)
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        _fail(ui, SMALLER, StoppedError.exit_code, error)
     except KeyboardInterrupt as error:
         _fail(ui, f"interrupted; what was finished is kept. {again}", INTERRUPTED, error)
     else:
@@ -81,6 +90,12 @@ def _fail(ui: Ui, text: str, code: int, error: BaseException) -> None:
     raise typer.Exit(code) from None
 
 
+def _out_of_memory(error: Exception) -> bool:
+    """Also torch's own errors, told by name so that torch need not be there."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
+
+
 def _environment(error: OSError) -> tuple[str, int]:
     """One sentence and an exit code for what the system refused and no stage has foreseen."""
     where = "the system" if error.filename is None else os.fsdecode(error.filename)
@@ -89,6 +104,8 @@ def _environment(error: OSError) -> tuple[str, int]:
     if isinstance(error, NotADirectoryError | FileExistsError):
         text = f"{where} is, or lies below, a file; expected a folder. Give another path."
         return text, ClipmillError.exit_code
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{where}: the path is too long. Give a shorter one.", ClipmillError.exit_code
     reason = error.strerror or str(error)
     return f"{where}: {reason}. Mend that and run the command again.", StoppedError.exit_code
 

@@ -4,12 +4,17 @@ import errno
 import json
 import os
 import signal
+from typing import get_args
 
 import pytest
 import typer
 
-from manifests.cli import ends
+from manifests.cli import Quiet, ends
 from manifests.errors import ClipmillError, StoppedError
+
+
+class OutOfMemoryError(RuntimeError):
+    """Torch's, by its name."""
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +50,14 @@ def ended(error: BaseException | None, json: bool = True, **options) -> int:
         (PermissionError(errno.EACCES, "Permission denied", "a"), 3, "a: Permission denied. Mend"),
         (OSError(errno.ENOSPC, "No space left on device"), 3, "the system: No space left"),
         (OSError("strange"), 3, "the system: strange. Mend that"),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "a"),
+            2,
+            "a: the path is too long. Give",
+        ),
+        (MemoryError("Unable to allocate 4 GiB"), 3, "out of memory; what was finished is kept."),
+        (OutOfMemoryError("CUDA out of memory.\nTried"), 3, "smaller --batch, --crop or --width"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't"), 3, "or with fewer --jobs."),
         (KeyboardInterrupt(), 130, "Run the same command again to go on."),
     ],
 )
@@ -61,7 +74,7 @@ def test_each_error_has_its_code_and_is_said_twice(capsys, error, code, text):
 
 
 def test_a_bug_is_not_hidden_and_a_closed_pipe_is_typers(capsys):
-    for error in (ZeroDivisionError, BrokenPipeError):
+    for error in (ZeroDivisionError, RuntimeError, BrokenPipeError):
         with pytest.raises(error), ends(True, False, False):
             raise error
     assert capsys.readouterr() == ("", "")
@@ -94,3 +107,8 @@ def test_sigterm_ends_as_ctrl_c_does_and_names_the_cure(capsys):
         os.kill(os.getpid(), signal.SIGTERM)
     assert raised.value.exit_code == 130
     assert capsys.readouterr().err.endswith("kept. Say --resume.\n")
+
+
+def test_quiet_says_what_is_still_said():
+    (option,) = [item for item in get_args(Quiet)[1:] if hasattr(item, "help")]
+    assert option.help == "Say nothing but warnings and errors."
