@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +12,9 @@ from manifests.console import Ui
 from manifests.errors import ClipmillError
 from manifests.rows import Annotation
 from manifests.spec import ClipSpec
+from manifests.storage import open_storage
 from pipeline import running
+from pipeline.acquire import changed_videos, forget_tensors
 
 
 def annotate(
@@ -24,13 +28,22 @@ def annotate(
 ) -> None:
     """Write the tables of an annotation and look at each clip's video.
 
-    Annotating again looks again at the videos that were missing or unreadable.
+    Annotating again looks again at the videos that were missing or unreadable, and at those that
+    are others than before.
+
+    Raises:
+        ClipmillError: what is packed would no longer be true (labels, ClipSpec, videos).
     """
     for text in found.notes:
         ui.note(text)
     for text in found.warnings:
         ui.warn(text)
-    dataset = datasets.annotate(root, found, spec, seed, str(videos.absolute()))
+    place = videos.absolute()
+    changed = changed_videos(open_storage(root), found.clips, place)
+    dataset = datasets.annotate(root, found, spec, seed, str(place))
+    if changed:
+        ui.note(f"{len(changed):,} clips have another video than before; it is looked at anew")
+        forget_tensors(dataset, changed)
     ui.finish(
         {
             "root": dataset.storage.root,
@@ -46,8 +59,9 @@ def annotate(
         ("split set", "train", "val", "test"),
         [(name, *_counts(found, name)) for name in found.split_sets],
     )
-    running.run(root, ["download"], options, ui)
-    ui.note(f"Next: clipmill pack --root {root}")
+    running.run(root, ["download"], dataclasses.replace(options, changed=changed), ui)
+    again = " --retry failed" if changed else ""
+    ui.note(f"Next: clipmill pack --root {shlex.quote(root)}{again}")
 
 
 def _counts(found: Annotation, split_set: str) -> list[int]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from manifests.console import Ui, clock, size
@@ -19,16 +19,13 @@ from pipeline.stage import Retry, Summary
 from pipeline.video.decoder import Backend, Limits
 from shards.format import sample_bytes
 
-_MAKE: dict[str, Callable[[Dataset, Settings, int | None], stage.Stage[Any]]] = {
-    "download": lambda dataset, settings, shard_bytes: Download(dataset),
-    "decode": lambda dataset, settings, shard_bytes: Decode(dataset, settings),
-    "pack": Pack,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How stages are run; `jobs` 0 is one worker for each core, `shard_mb` None the default."""
+    """How stages are run; `jobs` 0 is one worker for each core, `shard_mb` None the default.
+
+    `changed` are clips whose video is another one now (see acquire.changed_videos).
+    """
 
     jobs: int = 0
     retry: Retry = "none"
@@ -36,6 +33,16 @@ class Options:
     shard_mb: float | None = None
     dry_run: bool = False
     strict: bool = False
+    changed: Mapping[str, int] = field(default_factory=dict)
+
+
+_MAKE: dict[str, Callable[[Dataset, Settings, Options], stage.Stage[Any]]] = {
+    "download": lambda dataset, settings, options: Download(dataset, changed=options.changed),
+    "decode": lambda dataset, settings, options: Decode(dataset, settings),
+    "pack": lambda dataset, settings, options: Pack(
+        dataset, settings, None if options.shard_mb is None else int(options.shard_mb * 1e6)
+    ),
+}
 
 
 def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
@@ -43,8 +50,7 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
     dataset = Dataset.open(root)
     dataset.require_own_shards()
     settings = Settings(dataset.spec, options.decoder, Limits())
-    shard_bytes = None if options.shard_mb is None else int(options.shard_mb * 1e6)
-    stages = [_MAKE[name](dataset, settings, shard_bytes) for name in names]
+    stages = [_MAKE[name](dataset, settings, options) for name in names]
     if options.dry_run:
         for one in stages:
             _show_plan(dataset, one, options.retry, ui)
