@@ -188,7 +188,7 @@ def _is_same(path: Path, size: int, sha256: str | None) -> bool | None:
 
 def forget_tensors(dataset: Dataset, changed: Iterable[str]) -> None:
     """Record that tensors which `decode` kept of changed videos are of no use any more."""
-    names = [*changed]
+    names = pa.array([*changed], pa.string())
     kept = tables.finished(dataset.parts("decode")).filter(pc.field("clip_id").isin(names))
     dataset.append(
         "decode",

@@ -102,7 +102,9 @@ def _by_clip(
     table: pa.Table, names: list[str], columns: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Return clip_id → some columns of the clips named: only those become Python objects."""
-    rows = table.filter(pc.field("clip_id").isin(names)).select(["clip_id", *columns])
+    rows = table.filter(pc.field("clip_id").isin(pa.array(names, pa.string()))).select(
+        ["clip_id", *columns]
+    )
     return {row["clip_id"]: row for row in rows.to_pylist()}
 
 

@@ -5,8 +5,11 @@ Reads the tables alone (about a second for 500,000 clips); looks at no video and
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from typing import Any
+
+import pyarrow.compute as pc
 
 from manifests import tables
 from manifests.console import Ui, size
@@ -34,6 +37,8 @@ def status(dataset: Dataset, split_set: str | None) -> dict[str, Any]:
             splits.setdefault(split, Counter()).update(steps)
         classes.setdefault(label if label is not None else "(no label)", Counter()).update(steps)
     shards = dataset.parts("shards")
+    failures = _failures(dataset)
+    retry = _retry(dataset, splits, failures)
     rank = {name: index for index, name in enumerate(SPLITS)}
     return {
         "root": dataset.storage.root,
@@ -44,10 +49,11 @@ def status(dataset: Dataset, split_set: str | None) -> dict[str, Any]:
             name: dict(splits[name]) for name in sorted(splits, key=lambda s: rank.get(s, 9))
         },
         "classes": {name: dict(counts) for name, counts in sorted(classes.items())},
-        "failures": _failures(dataset),
+        "failures": failures,
         "shards": len(shards),
         "bytes": sum(shards["bytes"].to_pylist()),
-        "next": _next(dataset, splits),
+        "retry": retry,
+        "next": _next(dataset, splits, retry),
     }
 
 
@@ -74,10 +80,10 @@ def _failures(dataset: Dataset) -> list[dict[str, Any]]:
     """Failed clips by stage and reason, the most frequent first, each with one example."""
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for stage in STAGES:
-        for row in tables.latest(dataset.parts(stage)).to_pylist():
-            if row["status"] != "done":
-                key = (stage, row["reason"] or "")
-                found.setdefault(key, []).append((row["clip_id"], row["message"] or ""))
+        rows = tables.latest(dataset.parts(stage)).filter(pc.field("status") != "done")
+        for row in rows.select(["clip_id", "reason", "message"]).to_pylist():
+            key = (stage, row["reason"] or "")
+            found.setdefault(key, []).append((row["clip_id"], row["message"] or ""))
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
         {
@@ -92,15 +98,44 @@ def _failures(dataset: Dataset) -> list[dict[str, Any]]:
     ]
 
 
-def _next(dataset: Dataset, splits: dict[str, Counter[str]]) -> str:
+# What passes, or what the owner of the videos can mend in place.
+_CURABLE = {
+    Reason.MISSING,
+    Reason.EMPTY,
+    Reason.FORBIDDEN,
+    Reason.CHANGED,
+    Reason.UNREADABLE,
+    Reason.TIMEOUT,
+    Reason.MEMORY,
+    Reason.CRASH,
+}
+
+
+def _retry(
+    dataset: Dataset, splits: dict[str, Counter[str]], failures: list[dict[str, Any]]
+) -> str:
+    """The command that tries failed clips again, where nothing is pending and it can help."""
+    total: Counter[str] = sum(splits.values(), Counter())
+    curable = any(failure["reason"] in _CURABLE for failure in failures)
+    if total["pending"] or not total["failed"] or (total["packed"] and not curable):
+        return ""
+    return f"clipmill build --root {shlex.quote(dataset.storage.root)} --retry failed"
+
+
+def _next(dataset: Dataset, splits: dict[str, Counter[str]], retry: str) -> str:
     """The command that brings this folder further."""
     total: Counter[str] = sum(splits.values(), Counter())
-    root = dataset.storage.root
+    root = shlex.quote(dataset.storage.root)
     if total["pending"]:
         return f"clipmill build --root {root}"
     if not total["packed"]:
-        return f"clipmill download --root {root} --retry failed"
-    return f"clipmill train --root {root} --run runs/{dataset.name}"
+        return retry or f"clipmill build --root {root} --retry all"
+    run = shlex.quote(f"runs/{dataset.name}")
+    return (
+        f"clipmill train --root {root} --run {run} --width 16 "
+        f"--frames {min(16, dataset.spec.frames)} --epochs 40 --optimizer adamw --lr 1e-3 "
+        "--schedule cosine"
+    )
 
 
 def show(report: dict[str, Any], ui: Ui) -> None:
@@ -131,6 +166,8 @@ def show(report: dict[str, Any], ui: Ui) -> None:
                 for f in report["failures"]
             ],
         )
+    if report["retry"] and report["retry"] != report["next"]:
+        ui.note(f"Once their videos are mended, try failed clips again: {report['retry']}")
     ui.note(f"{report['shards']:,} shards, {size(report['bytes'])}. Next: {report['next']}")
 
 

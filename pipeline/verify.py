@@ -1,7 +1,8 @@
 """Check a dataset folder against its tables: every shard re-hashed, every sample looked at.
 
 Reads all shards once (sha256 and xxh3, about 1 GB/s a core; jpeg strips are decoded too, about
-300 clips/s). Finds; mends nothing.
+300 clips/s), and the tensors that `decode` kept under clips/. Finds; mends nothing. The rows of one
+shard at a time are Python objects.
 """
 
 from __future__ import annotations
@@ -10,9 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from manifests import tables
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests import leftovers, tables
 from manifests.console import Ui, size
 from manifests.dataset import Dataset
+from manifests.spec import ClipSpec
+from pipeline.clip import stored_spec
 from pipeline.plans import FOLDER as PLANS
 from shards.read import file_sha256, scan
 from shards.write import FOLDER, shard_path
@@ -30,31 +36,36 @@ class Problem:
 def verify(dataset: Dataset, ui: Ui) -> dict[str, Any]:
     """Return what was checked and every problem found."""
     shards = {row["shard"]: row for row in dataset.parts("shards").to_pylist()}
-    samples: dict[str, list[dict[str, Any]]] = {name: [] for name in shards}
-    problems: list[Problem] = []
-    for row in dataset.parts("samples").to_pylist():
-        if row["shard"] not in samples:
-            problems.append(
-                Problem(row["clip_id"], f"its shard {row['shard']} has no row", _PACK_ANEW)
-            )
-        else:
-            samples[row["shard"]].append(row)
+    samples = dataset.parts("samples").sort_by([("shard", "ascending"), ("clip_id", "ascending")])
+    problems = [*_against_shards(samples, set(shards))]
     problems += _against_clips(dataset, samples)
     problems += _against_outcomes(dataset, samples)
     problems += _files(dataset, set(shards))
+    spans = _spans(samples["shard"].to_pylist())
     with ui.progress(len(shards), "verify") as progress:
         for name in sorted(shards):
-            problems += _check_shard(dataset, shards[name], samples[name])
+            mine = samples.slice(*spans.get(name, (0, 0))).to_pylist()
+            problems += _check_shard(dataset, shards[name], mine)
             progress.advance()
+    problems += _tensors(dataset, ui)
     return {
         "root": dataset.storage.root,
         "shards": len(shards),
-        "samples": sum(map(len, samples.values())),
+        "samples": sum(spans.get(name, (0, 0))[1] for name in shards),
         "bytes": sum(row["bytes"] for row in shards.values()),
         "problems": [
             {"where": found.where, "what": found.what, "cure": found.cure} for found in problems
         ],
     }
+
+
+def _spans(names: list[str]) -> dict[str, tuple[int, int]]:
+    """Return name → (where it begins, how often it stands) in a sorted list."""
+    spans: dict[str, tuple[int, int]] = {}
+    for place, name in enumerate(names):
+        start, count = spans.get(name, (place, 0))
+        spans[name] = start, count + 1
+    return spans
 
 
 _PACK_ANEW = "put the shard back from a copy, or pack into a new folder"
@@ -104,37 +115,68 @@ def _compare(
         yield Problem(f"{where}#{clip}", "is not in the shard", _PACK_ANEW)
 
 
-def _against_clips(dataset: Dataset, samples: dict[str, list[dict[str, Any]]]) -> Iterator[Problem]:
-    """Every sample is a clip that was asked for, with the label it was asked for."""
-    labels = dict(
-        zip(
-            dataset.clips["clip_id"].to_pylist(),
-            dataset.clips["label_id"].to_pylist(),
-            strict=True,
-        )
+def _against_shards(samples: pa.Table, shards: set[str]) -> Iterator[Problem]:
+    """Every sample lies in a shard that has a row."""
+    lost = samples.filter(~pc.field("shard").isin(pa.array([*shards], pa.string()))).select(
+        ["clip_id", "shard"]
     )
-    for rows in samples.values():
-        for row in rows:
-            clip = row["clip_id"]
-            if clip not in labels:
-                yield Problem(clip, "packed but not in clips", "annotate as it was packed")
-            elif labels[clip] != row["label_id"]:
-                yield Problem(
-                    clip,
-                    f"packed as label {row['label_id']}, clips say {labels[clip]}",
-                    "annotate as it was packed",
-                )
+    for row in lost.to_pylist():
+        yield Problem(row["clip_id"], f"its shard {row['shard']} has no row", _PACK_ANEW)
 
 
-def _against_outcomes(
-    dataset: Dataset, samples: dict[str, list[dict[str, Any]]]
-) -> Iterator[Problem]:
+def _against_clips(dataset: Dataset, samples: pa.Table) -> Iterator[Problem]:
+    """Every sample is a clip that was asked for, with the label it was asked for."""
+    clips = dataset.clips
+    labels = dict(zip(clips["clip_id"].to_pylist(), clips["label_id"].to_pylist(), strict=True))
+    packed = zip(samples["clip_id"].to_pylist(), samples["label_id"].to_pylist(), strict=True)
+    for clip, label_id in packed:
+        if clip not in labels:
+            yield Problem(clip, "packed but not in clips", "annotate as it was packed")
+        elif labels[clip] != label_id:
+            what = f"packed as label {label_id}, clips say {labels[clip]}"
+            yield Problem(clip, what, "annotate as it was packed")
+
+
+def _against_outcomes(dataset: Dataset, samples: pa.Table) -> Iterator[Problem]:
     """Every clip that was packed has its sample."""
-    there = {row["clip_id"] for rows in samples.values() for row in rows}
-    for row in tables.finished(dataset.parts("pack")).to_pylist():
-        if row["clip_id"] not in there:
-            what = f"packed into {row['shard']}, but has no row in samples"
-            yield Problem(row["clip_id"], what, _PACK_ANEW)
+    done = tables.finished(dataset.parts("pack")).select(["clip_id", "shard"])
+    there = pa.array(samples["clip_id"].to_pylist(), pa.string())
+    for row in done.filter(~pc.field("clip_id").isin(there)).to_pylist():
+        what = f"packed into {row['shard']}, but has no row in samples"
+        yield Problem(row["clip_id"], what, _PACK_ANEW)
+
+
+def _tensors(dataset: Dataset, ui: Ui) -> Iterator[Problem]:
+    """Every tensor that `decode` recorded is there, whole, with the digest of its row."""
+    rows = tables.finished(dataset.parts("decode")).select(["clip_id", "path", "bytes", "xxh3"])
+    if not len(rows):
+        return
+    spec = stored_spec(dataset.spec)
+    with ui.progress(len(rows), "verify clips/") as progress:
+        for batch in rows.to_batches(max_chunksize=4096):
+            for row in batch.to_pylist():
+                if what := _tensor_is(dataset, row, spec):
+                    yield Problem(row["path"], what, _FROM_VIDEO)
+                progress.advance()
+
+
+_FROM_VIDEO = "nothing is lost: `clipmill pack` decodes the clip from its video instead"
+
+
+def _tensor_is(dataset: Dataset, row: dict[str, Any], spec: ClipSpec) -> str:
+    """What is wrong with one stored tensor, or nothing."""
+    length = dataset.storage.size(row["path"])
+    if length is None:
+        return "is missing"
+    if length != row["bytes"]:
+        return f"has {length} bytes, not {row['bytes']}"
+    try:
+        [(sample, found)] = scan(dataset.storage.local(row["path"]), row["path"], spec)
+    except ValueError as error:
+        return str(error)
+    if sample.clip_id != row["clip_id"]:
+        return f"holds clip {sample.clip_id}"
+    return "" if found["xxh3"] == row["xxh3"] else "differs from its row in ['xxh3']"
 
 
 def _files(dataset: Dataset, shards: set[str]) -> Iterator[Problem]:
@@ -147,13 +189,23 @@ def _files(dataset: Dataset, shards: set[str]) -> Iterator[Problem]:
             )
     folders = ["", "manifests", PLANS, FOLDER]
     folders += [f"manifests/{name}" for name in ("download", "decode", "pack", "shards", "samples")]
+    if storage.local("clips").is_dir():
+        folders += [f"clips/{number:02x}" for number in range(256)]
     for folder in folders:
         for name in storage.leftovers(folder or "."):
-            yield Problem(
-                f"{folder}/{name}".lstrip("/"),
-                "left by a process that died",
-                "the stage's next run on the same machine removes it; elsewhere, remove it",
-            )
+            where = f"{folder}/{name}".lstrip("/")
+            if leftovers.abandoned(name):
+                yield Problem(
+                    where,
+                    "left by a process that died",
+                    "the stage's next run on the same machine removes it; elsewhere, remove it",
+                )
+            elif f"-{leftovers.host()}-" not in name:
+                yield Problem(
+                    where,
+                    "a temporary file of another machine",
+                    "if no clipmill runs there, remove it",
+                )
 
 
 def show(report: dict[str, Any], ui: Ui) -> None:

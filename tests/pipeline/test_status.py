@@ -1,11 +1,17 @@
 """The funnel: every clip counts once, failures have reasons, and the next command is named."""
 
+import re
+import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from manifests.console import Ui
 from manifests.dataset import Dataset
+from manifests.errors import ClipmillError
 from pipeline.status import show, status
 
 
@@ -22,7 +28,11 @@ def test_a_finished_root(built: Path) -> None:
         ("pack", "outside_span", 1),
     }
     assert all(f["meaning"] and f["message"] for f in report["failures"])
-    assert report["next"].startswith("clipmill train")
+    assert report["next"] == (
+        f"clipmill train --root {built} --run runs/twelve --width 16 --frames 4 --epochs 40 "
+        "--optimizer adamw --lr 1e-3 --schedule cosine"
+    )
+    assert report["retry"] == f"clipmill build --root {built} --retry failed"
     show(report, Ui())
 
 
@@ -38,3 +48,38 @@ def test_on_the_way(
     run_stages(tmp_path, "download")
     report = status(dataset, None)
     assert report["splits"]["train"] == {"asked": 8, "acquired": 7, "pending": 7, "failed": 1}
+
+
+def test_hints_can_be_pasted(tmp_path: Path, built: Path) -> None:
+    root = Path(shutil.copytree(built, tmp_path / "sp ace"))
+    report = status(Dataset.open(str(root)), None)
+    assert shlex.split(report["next"])[:4] == ["clipmill", "train", "--root", str(root)]
+    for table in ("pack", "samples"):
+        shutil.rmtree(root / "manifests" / table)
+    report = status(Dataset.open(str(root)), None)
+    assert shlex.split(report["next"]) == ["clipmill", "build", "--root", str(root)]
+    assert report["retry"] == ""
+
+
+def test_where_no_video_is_found_trying_again_is_the_next_step(
+    tmp_path: Path, annotated: Callable[..., Dataset], run_stages: Callable[..., Any]
+) -> None:
+    annotated(tmp_path)
+    path = tmp_path / "dataset.toml"
+    path.write_text(re.sub(r"(?m)^videos = .*$", 'videos = "/nowhere"', path.read_text()))
+    run_stages(tmp_path, "download", "pack")
+    report = status(Dataset.open(str(tmp_path)), None)
+    assert report["next"] == f"clipmill build --root {tmp_path} --retry failed"
+
+
+def test_an_edited_spec_is_refused_by_status_and_by_every_stage(
+    tmp_path: Path, built: Path, run_stages: Callable[..., Any]
+) -> None:
+    root = Path(shutil.copytree(built, tmp_path / "root"))
+    path = root / "dataset.toml"
+    path.write_text(path.read_text().replace("frames = 4", "frames = 6"))
+    dataset = Dataset.open(str(root))
+    for run in (lambda: status(dataset, None), lambda: run_stages(root, "pack", retry="failed")):
+        with pytest.raises(ClipmillError, match=rf"packed with .*says {dataset.spec.digest}\. Put"):
+            run()
+    assert len([*(root / "manifests" / "plans").glob("pack-*")]) == 1

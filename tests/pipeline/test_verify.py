@@ -1,14 +1,16 @@
 """Verify finds what was done to a root, and names the shard and the clip."""
 
+import os
 import random
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from manifests import tables
+from manifests import leftovers, tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from pipeline.verify import verify
@@ -77,9 +79,35 @@ def test_cut_missing_and_unknown_shards(root: Path) -> None:
     assert whats["shards/train-999999.tar"] == "in no table"
 
 
-def test_leftovers_are_seen(root: Path) -> None:
-    (root / "shards" / ".tmp-somewhere-123-0123abcd").write_bytes(b"half")
-    assert [one["what"] for one in problems(root)] == ["left by a process that died"]
+def test_leftovers_are_seen_and_those_of_the_living_are_none(root: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    host, folder = leftovers.host(), root / "shards"
+    with leftovers.temporary_name() as mine:
+        (folder / mine).write_bytes(b"half")
+        (folder / f".tmp-{host}-{os.getppid()}-0123abcd").write_bytes(b"half")
+        assert problems(root) == []
+        (folder / f".tmp-{host}-{ended.pid}-0123abcd").write_bytes(b"half")
+        assert [one["what"] for one in problems(root)] == ["left by a process that died"]
+        (folder / f".tmp-{host}-{ended.pid}-0123abcd").unlink()
+        (folder / ".tmp-somewhere-123-0123abcd").write_bytes(b"half")
+        assert [one["what"] for one in problems(root)] == ["a temporary file of another machine"]
+
+
+def test_damaged_and_missing_tensors_are_seen(root: Path, run_stages: Callable[..., Any]) -> None:
+    run_stages(root, "decode")
+    assert problems(root) == []
+    flipped, cut, missing, *_ = sorted(root.glob("clips/*/*.tar"))
+    data = bytearray(flipped.read_bytes())
+    data[data.index(b"NUMPY") + 300] ^= 1
+    flipped.write_bytes(data)
+    cut.write_bytes(cut.read_bytes()[:-600])
+    missing.unlink()
+    whats = {Path(one["where"]).name: one["what"] for one in problems(root)}
+    assert len(whats) == 3
+    assert "xxh3" in whats[flipped.name]
+    assert "bytes, not" in whats[cut.name]
+    assert whats[missing.name] == "is missing"
 
 
 def test_lost_rows_are_seen(root: Path) -> None:
