@@ -28,7 +28,6 @@ from model.layers import Network, NetworkSpec, require_fit
 
 FORMAT = 1
 PLAIN = ("window", "mean", "std", "labels", "dataset", "dataset_digest", "metrics", "versions")
-CURE = "Use a checkpoint that clipmill wrote; other weights come in with `clipmill train --init`."
 
 
 @functools.cache
@@ -103,7 +102,7 @@ class Checkpoint:
         raise ClipmillError(
             f"labels of {self.origin} ({len(self.labels)}) are not those of {where} "
             f"({len(labels)}): label_id {at} is {mine!r} against {theirs!r}. Use the data set it "
-            f"was trained on, or fine-tune with `clipmill train --init`."
+            f"was trained on, or train a network on this one with `clipmill train`."
         )
 
     def require_spec(self, spec: ClipSpec, where: str) -> None:
@@ -151,7 +150,7 @@ def load(
     path = Path(path)
     parts = tensorfile.read(path, tensorfile.PREFIXES if with_state else ["checkpoint"])
     if "checkpoint" not in parts:
-        raise ClipmillError(f"{path} has no description of a network. {CURE}")
+        raise ClipmillError(f"{path} has no description of a network. {tensorfile.CURE}")
     part = parts["checkpoint"]
     try:
         document = json.loads(part.text)
@@ -165,7 +164,9 @@ def load(
         if "state" in parts:
             state = nest.unpack(parts["state"].text, parts["state"].tensors)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ClipmillError(f"{path}: its description is broken ({error!r}). {CURE}") from error
+        raise ClipmillError(
+            f"{path}: its description is broken ({error!r}). {tensorfile.CURE}"
+        ) from error
     weights = {key: tensor.to(device) for key, tensor in part.tensors.items()}
     return dataclasses.replace(checkpoint, weights=weights, state=state)
 

@@ -39,6 +39,7 @@ DTYPES = {
 }
 PREFIXES = {"checkpoint": "", "state": "state/"}
 """Each part's tensors start with its prefix; those without another's are the checkpoint's."""
+CURE = "Use a checkpoint that `clipmill train` wrote: best or last.safetensors of a run folder."
 PARTS = "clipmill.parts"
 """The metadata key of the parts and their digests: a part whose own key is damaged is missed."""
 MAX_HEADER = 100_000_000  # the limit of every safetensors reader
@@ -106,8 +107,7 @@ def read(path: Path, wanted: Collection[str]) -> dict[str, Part]:
             metadata, keys = file.metadata() or {}, sorted(file.keys())
             if PARTS not in metadata:
                 raise ClipmillError(
-                    f"{path} is a safetensors file, but no clipmill checkpoint. Use one that "
-                    f"clipmill wrote; other weights come in with `clipmill train --init`."
+                    f"{path} is a safetensors file, but no clipmill checkpoint. {CURE}"
                 )
             found = {}
             for name, digest in dict(json.loads(metadata[PARTS])).items():
@@ -159,7 +159,7 @@ def _unreadable(path: Path, error: Exception) -> str:
     if start == b"PK\x03\x04" or start[:1] == b"\x80":
         return (
             f"{path} is a pickle (a PyTorch .pth file), not a clipmill checkpoint; pickles are "
-            f"never run. Bring such weights in with `clipmill train --init {path.name}`."
+            f"never run. {CURE}"
         )
     return (
         f"{path} is not a whole safetensors file: {error}. If it was cut short in copying, copy "
