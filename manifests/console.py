@@ -139,8 +139,8 @@ class Ui:
             sys.stdout.flush()
 
     @contextlib.contextmanager
-    def progress(self, total: int, title: str) -> Iterator[Progress]:
-        """Show how far a long verb is."""
+    def progress(self, total: int, title: str, closing: bool = True) -> Iterator[Progress]:
+        """Show how far a long verb is; without `closing` its caller says how it ended."""
         if not self.speaks or self.quiet:
             yield Progress(total, title)
         elif self._console("stderr").is_terminal:
@@ -149,7 +149,7 @@ class Ui:
         else:
             line = _LineProgress(total, title, self)
             yield line
-            if total:
+            if total and closing:
                 self.note(line.line())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -86,7 +87,10 @@ def train(
         )
         result = loop(Dataset.open(root), options, Run(run), world, resume, ui)
         ui.finish(result)
-        ui.note(
-            f"Next: clipmill score --root {root} --checkpoint {result['best'] or result['last']} "
-            f"--split test --out {run}/score"
-        )
+        kind = "best" if result["best"] else "last"
+        command = ["clipmill", "score", "--root", root, "--checkpoint", result[kind]]
+        if split_set is not None:
+            command += ["--split-set", split_set]
+        command += ["--split", "test", "--out", f"{run}/score"]
+        which = "the best on val" if result["best"] else "the last: nothing was measured on val"
+        ui.note(f"Next: {shlex.join(command)}  # {which}")

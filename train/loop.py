@@ -26,6 +26,8 @@ from train.session import Session, restore, save, start
 from train.signals import Stop
 from train.step import replicate, step
 
+MANY_DROPPED = 0.05  # of the clips of train
+
 
 def train(
     dataset: Dataset, options: Options, run: Run, world: World, resume: bool, ui: Ui
@@ -42,8 +44,9 @@ def train(
         restore(session)
     elif world.first:
         run.write_options(options.as_dict())
-    if session.train.dropped:
-        ui.detail(f"{session.train.dropped} clips an epoch fill no batch and are left out")
+        if resume:
+            ui.note(f"nothing to resume: {run.folder} holds no {run.last.name}; starting anew")
+    _say_dropped(session)
     replica = replicate(session.network, world)
     with Stop() as stop:
         while session.train.epoch < options.epochs:
@@ -58,13 +61,23 @@ def train(
     }
 
 
+def _say_dropped(session: Session) -> None:
+    """Tell how many clips an epoch leaves out: always where they are many, else with -v."""
+    dropped, clips = session.train.dropped, len(session.train.clip_ids)
+    if dropped:
+        text = f"{dropped} of {clips} clips an epoch fill no batch and are left out"
+        many = dropped > clips * MANY_DROPPED
+        cure = "; a --batch that divides their number more evenly leaves out fewer" if many else ""
+        (session.ui.note if many else session.ui.detail)(text + cure)
+
+
 def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
     """Train to the end of the epoch that the stream stands in, look at val, keep checkpoints."""
     stream, epoch, started = session.train, session.train.epoch, time.monotonic()
     title = f"epoch {epoch + 1}/{session.options.epochs}"
     session.waited = 0.0
     first = stream.step
-    with session.ui.progress(len(stream), title) as progress:
+    with session.ui.progress(len(stream), title, closing=False) as progress:
         progress.advance(first)
         asked = time.monotonic()
         for batch in stream:

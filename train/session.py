@@ -25,7 +25,7 @@ from model.layers import Network
 from model.metrics import Metrics
 from model.preprocess import MEAN, STD, Normalise
 from model.world import World
-from shards.stream import Stream
+from shards.stream import Stream, read_samples
 from train.optim import OPTIMIZERS
 from train.options import Options
 from train.run import Run
@@ -76,7 +76,13 @@ def start(dataset: Dataset, options: Options, run: Run, world: World, ui: Ui) ->
         raise ClipmillError("train holds clips without a label; put them into another split.")
     val = None
     if any("val" in splits for splits in dataset.splits_of(options.split_set).values()):
-        val = Stream(dataset, "val", window, train=False, **reading)
+        if read_samples(dataset, "val", options.split_set).clip_ids:
+            val = Stream(dataset, "val", window, train=False, **reading)
+        else:
+            ui.warn(
+                "no clip of val is packed, so the run goes without val: no best checkpoint, and "
+                "the schedule follows the loss on train. `clipmill status` says why clips failed."
+            )
     classes = len(dataset.labels)
     network = model.build(options.model, classes, **options.model_options)
     network.to(world.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

@@ -121,6 +121,18 @@ def test_a_bar_on_a_terminal():
     assert "\x1b[" in said.getvalue()
 
 
+def test_the_closing_line_can_be_left_to_the_caller(time, capsys):
+    with Ui().progress(4, "epoch 1/1", closing=False) as progress:
+        progress.advance(2)
+        time.now += 61
+        progress.advance(2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("epoch 1/1: 4/4"), "the line of the minute stays"
+    with Ui().progress(4, "epoch 1/1", closing=False) as progress:
+        progress.advance(4)
+    assert capsys.readouterr().err == ""
+
+
 def test_nothing_to_do_is_not_a_line(capsys):
     with Ui().progress(0, "score"):
         pass

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -78,7 +79,7 @@ def alone(learnable, fit, tmp_path_factory) -> Path:
 
 
 def test_json_is_the_last_epoch_and_the_next_step_is_named(learnable, cli, tmp_path):
-    run = tmp_path / "run"
+    run = tmp_path / "a run"
     done = cli(
         "train", "--json", *words(root=learnable, run=run, epochs=2, batch=12), OMP_NUM_THREADS="1"
     )
@@ -87,7 +88,13 @@ def test_json_is_the_last_epoch_and_the_next_step_is_named(learnable, cli, tmp_p
     assert result["epoch"] == result["epochs"] == 2
     assert result["last"] == str(run / "last.safetensors")
     assert result["best"] == str(run / "best.safetensors")
-    assert f"Next: clipmill score --root {learnable} --checkpoint {run}/best" in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("Next: ")]
+    best = f"{run}/best.safetensors"
+    assert shlex.split(line, comments=True)[1:] == [
+        *("clipmill", "score", "--root", str(learnable), "--checkpoint", best),
+        *("--split", "test", "--out", f"{run}/score"),
+    ]
+    assert line.endswith("  # the best on val")
     assert "\x1b" not in done.stderr
 
 

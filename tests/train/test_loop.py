@@ -209,10 +209,44 @@ def test_what_is_left_out_is_said_with_v(learnable, fit, tmp_path):
     said = io.StringIO()
     ui = Ui(verbose=True, _consoles={"stderr": Console(file=said, width=200)})
     fit(learnable, tmp_path / "run", batch=7, epochs=1, ui=ui)
-    assert "3 clips an epoch fill no batch and are left out" in said.getvalue()
-    assert "epoch 1/1: 3/3" in said.getvalue()
+    assert "3 of 24 clips an epoch fill no batch and are left out" in said.getvalue()
+    assert "epoch 1/1: 3/3" not in said.getvalue(), "the epoch's own line says it"
+    assert said.getvalue().count("epoch 1/1") == 1
     fit(learnable, tmp_path / "run", resume=True, batch=7, epochs=2, ui=ui)
     assert "at epoch 2, step 0" in said.getvalue()
+
+
+@pytest.mark.parametrize(("batch", "said"), [(7, True), (23, False), (24, False)])
+def test_many_clips_left_out_are_said_without_v(learnable, fit, tmp_path, batch, said):
+    out = io.StringIO()
+    ui = Ui(_consoles={"stderr": Console(file=out, width=200)})
+    fit(learnable, tmp_path / "run", batch=batch, epochs=1, ui=ui)
+    assert ("are left out; a --batch that divides" in out.getvalue()) is said
+    assert "nothing to resume" not in out.getvalue()
+
+
+def test_nothing_to_resume_is_said(learnable, fit, tmp_path):
+    out = io.StringIO()
+    ui = Ui(_consoles={"stderr": Console(file=out, width=200)})
+    fit(learnable, tmp_path / "run", resume=True, batch=24, epochs=1, ui=ui)
+    assert f"nothing to resume: {tmp_path / 'run'} holds no last" in out.getvalue()
+
+
+def test_val_without_a_packed_clip_is_warned_of(learnable, fit, tmp_path, monkeypatch):
+    from shards import stream
+
+    real = stream.read_samples
+
+    def read(dataset, split, split_set):
+        return real(dataset, "no such split" if split == "val" else split, split_set)
+
+    monkeypatch.setattr("train.session.read_samples", read)
+    monkeypatch.setattr(stream, "read_samples", read)
+    out = io.StringIO()
+    ui = Ui(quiet=True, _consoles={"stderr": Console(file=out, width=400)})
+    result = fit(learnable, tmp_path / "run", batch=24, epochs=1, ui=ui)
+    assert result["best"] is None
+    assert "warning: no clip of val is packed" in out.getvalue()
 
 
 def refused(root, folder, fit, resume=False, **options) -> str:
