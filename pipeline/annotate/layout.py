@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from manifests.errors import ClipmillError
-from pipeline.annotate.text import bad_line, shown
+from pipeline.annotate.text import bad_line, did_you_mean, shown
 from pipeline.annotate.walk import is_media
 
 DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon"}
@@ -50,12 +50,20 @@ class Layout:
 
     @property
     def width(self) -> int:
-        """The number of cells that every row must have."""
+        """The number of cells that a whole row has."""
         return len(self.names)
 
     @property
-    def cure(self) -> str:
-        """What to do about a row of another width."""
+    def least(self) -> int:
+        """The number of cells that a row must have: what may be empty may be missing at its end."""
+        if not self.header:
+            return self.width
+        return 1 + max(self.columns["path"], self.columns["label"])
+
+    def cure(self, cells: int) -> str:
+        """What to do about a row with so many cells."""
+        if cells < self.width:
+            return "Write the missing cells; what may be empty needs its delimiter only."
         return f"Quote cells that hold a {DELIMITERS[self.delimiter]}."
 
     def notes(self) -> list[str]:
@@ -121,9 +129,18 @@ def _from_header(path: Path, delimiter: str, first: list[str]) -> Layout:
         if role not in columns:
             found = f"the columns {', '.join(map(repr, names))}"
             expected = f"one called {', '.join(ROLES[role])}"
-            raise bad_line(path, 1, found, expected, f"Name the column of the {role}.")
+            raise bad_line(path, 1, found, expected, _cure(names, role))
     ignored = [name for name in names if _role(name) is None]
     return Layout(delimiter, True, names, columns, ignored)
+
+
+def _cure(names: list[str], role: str) -> str:
+    """Point at the column that may be meant: 'lable' is near 'label'."""
+    for name in names:
+        near = did_you_mean(name, ROLES[role]) if _role(name) is None else ""
+        if near:
+            return f"{near.removesuffix('?')} by {name!r}? Rename that column."
+    return f"Name the column of the {role}."
 
 
 def _without_header(path: Path, tables: dict[str, list[list[str]]]) -> Layout:

@@ -78,11 +78,12 @@ def _records(
         line = reader.line_num  # type: ignore[attr-defined]
         while len(row) > layout.width and not row[-1].strip():
             row.pop()  # spreadsheets write empty cells behind the last column
+        if layout.least <= len(row) < layout.width:
+            row += [""] * (layout.width - len(row))  # and leave them out at the end of a row
         if len(row) != layout.width:
             found = f"{len(row)} columns in {layout.delimiter.join(row)!r}"
-            raise bad_line(
-                path, line, found, f"{layout.width} ({', '.join(layout.names)})", layout.cure
-            )
+            expected = f"{layout.width} ({', '.join(layout.names)})"
+            raise bad_line(path, line, found, expected, layout.cure(len(row)))
         yield line, row
 
 

@@ -80,6 +80,10 @@ def test_lists_without_a_header_are_told_by_their_rows(text, delimiter, width):
             r"list.csv:1: the columns 'path', 'split'; expected one called label",
         ),
         (
+            "path,lable\na.avi,walk\n",
+            r"the columns 'path', 'lable'; .* Did you mean 'label' by 'lable'\? Rename that",
+        ),
+        (
             "label,start\nwalk,3\n",
             r"expected one called path, file, .* Name the column of the path",
         ),

@@ -46,6 +46,15 @@ def test_many_ways_to_write_the_same_list(tmp_path, raw):
     ]
 
 
+def test_optional_cells_may_be_missing_at_the_end_of_a_row(tmp_path):
+    found = read(tmp_path, "path,label,split,start,end\na.avi,walk,train,1\nb.avi,run,val\n")
+    assert [(row.label, row.split, row.start_s, row.end_s) for row in found] == [
+        ("walk", "train", 1.0, None),
+        ("run", "val", None, None),
+    ]
+    assert [row.split for row in read(tmp_path, "path,label,split\na.avi,walk\n")] == [None]
+
+
 HEADER = "path,label,split,start,end\n"
 
 
@@ -53,12 +62,22 @@ HEADER = "path,label,split,start,end\n"
     ("text", "message"),
     [
         (
-            HEADER + "a.avi,walk,train,0\n",
-            r"list.csv:2: 4 columns in 'a.avi,walk,train,0'; expected 5 "
-            r"\(path, label, split, start, end\). Quote cells that hold a comma",
+            HEADER + "a.avi\n",
+            r"list.csv:2: 1 columns in 'a.avi'; expected 5 "
+            r"\(path, label, split, start, end\). Write the missing cells",
         ),
-        (HEADER + "a.avi,walk, slow,train,0,1\n", r":2: 6 columns in .*; expected 5"),
-        ("a.avi,walk\nb.avi\n", r":2: 1 columns in 'b.avi'; expected 2 \(path, label\)"),
+        (
+            HEADER + "a.avi,walk, slow,train,0,1\n",
+            r":2: 6 columns in .*; expected 5 .* Quote cells that hold a comma",
+        ),
+        (
+            "a.avi,walk\nb.avi\n",
+            r":2: 1 columns in 'b.avi'; expected 2 \(path, label\). Write the missing",
+        ),
+        (
+            "start,path,label\n0,a.avi\n",
+            r":2: 2 columns in '0,a.avi'; expected 3",
+        ),
         (HEADER + "a.avi,walk,train,zero,1\n", r":2: start 'zero'; expected seconds from 0 on"),
         (HEADER + "a.avi,walk,train,-1,1\n", r":2: start '-1'; expected seconds"),
         (HEADER + "a.avi,walk,train,0,nan\n", r":2: end 'nan'; expected seconds"),
