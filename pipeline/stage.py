@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -166,9 +167,12 @@ def _work(
 ) -> None:
     units = stage.units(todo)
     recorder = _Recorder(dataset, stage.name, summary, ui)
-    with ui.progress(len(todo), stage.name) as progress:
+    with (
+        ui.progress(len(todo), stage.name) as progress,
+        contextlib.closing(_results(stage.worker(), units, jobs)) as results,
+    ):
         try:
-            for rows in _results(stage.worker(), units, jobs):
+            for rows in results:
                 recorder.take(rows)
                 _advance(progress, rows, stage.name, summary)
         finally:
@@ -182,7 +186,7 @@ def _advance(progress: Progress, rows: Rows, stage: str, summary: Summary) -> No
 
 def _results(
     work: Callable[[Any], Rows], units: Sequence[tuple[Any, int]], jobs: int
-) -> Iterator[Rows]:
+) -> Generator[Rows, None, None]:
     """Yield each unit's rows as it ends, from `jobs` worker processes (1: in this one)."""
     if jobs == 1 or len(units) == 1:
         yield from map(work, (unit for unit, _ in units))
@@ -193,13 +197,26 @@ def _results(
     parallel: Any = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
     results: Any = parallel(joblib.delayed(work)(unit) for unit, _ in units)
     try:
-        with contextlib.closing(results):
-            yield from results
+        with _closing(results):
+            # `yield from` would close them itself, with the warning.
+            for rows in results:  # noqa: UP028
+                yield rows
     except TerminatedWorkerError as error:
         raise StoppedError(
             "a worker process was killed, most likely for want of memory. Run the same command "
             "again, with fewer --jobs if it happens twice; what was finished is kept."
         ) from error
+
+
+@contextlib.contextmanager
+def _closing(results: Any) -> Iterator[None]:
+    """Close joblib's results without its warning of what was given up: that was asked for."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
 
 
 def cores() -> int:

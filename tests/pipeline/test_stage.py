@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -200,3 +201,27 @@ def test_rows_are_committed_by_time_as_well(
     one._work = work
     run(one)
     assert seen[-1] > 0
+
+
+def test_results_given_up_are_closed_without_a_warning(
+    recwarn: pytest.WarningsRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import joblib
+
+    ends: list[str] = []
+
+    def given() -> Iterator[Rows]:
+        """Stands for joblib's results: closing them before their end warns."""
+        try:
+            while True:
+                yield {}
+        except GeneratorExit:
+            ends.append("closed")
+            warnings.warn("3 tasks have been cancelled", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(joblib, "Parallel", lambda **_: lambda tasks: given())
+    results = stage._results(_die, [(("a", 1), 1), (("b", 1), 1)], 2)
+    assert next(results) == {}
+    results.close()
+    assert ends == ["closed"]
+    assert not recwarn.list
