@@ -109,11 +109,13 @@ def start(dataset: Dataset, options: Options, run: Run, world: World, ui: Ui) ->
 def class_weights(stream: Stream, classes: int) -> torch.Tensor:
     """Return float32 (classes,): the loss weights with which every class counts alike.
 
-    n / (classes that occur * clips of the class), so that the mean over clips is 1.
+    n / (classes that occur * clips of the class), so that the mean over clips is 1; a class without
+    clips has 1, for label smoothing looks at its weight too.
     """
     counts = torch.bincount(torch.from_numpy(stream.samples.labels), minlength=classes)
     present = int((counts > 0).sum())
-    return len(stream.clip_ids) / (present * counts.clamp(min=1)).float()
+    weights = len(stream.clip_ids) / (present * counts.clamp(min=1)).float()
+    return torch.where(counts > 0, weights, 1.0)
 
 
 def save(session: Session, path: Path, with_state: bool = True) -> None:
