@@ -116,6 +116,7 @@ def _command(
 
 def _run(arguments: list[str], fds: tuple[int, ...], limits: Limits) -> None:
     seconds = limits.seconds * 10
+    memory_bytes = limits.memory_bytes * 2  # for a decoder and an encoder: 8K frames need it
     # The limit on CPU time ends what the deadline cannot: an ffmpeg whose parent is stopped.
     cpu_seconds = math.ceil(seconds * 2 * THREADS) + 1
     try:
@@ -127,7 +128,7 @@ def _run(arguments: list[str], fds: tuple[int, ...], limits: Limits) -> None:
             timeout=seconds,
             # Without this, malloc reserves 64 MiB of address space for every thread.
             env=os.environ | {"MALLOC_ARENA_MAX": "2"},
-            preexec_fn=functools.partial(confine, limits.memory_bytes, MOST_BYTES, cpu_seconds),
+            preexec_fn=functools.partial(confine, memory_bytes, MOST_BYTES, cpu_seconds),
         )
     except subprocess.TimeoutExpired as error:
         raise VideoError(Reason.TIMEOUT, f"drawing took more than {seconds:.0f} s") from error

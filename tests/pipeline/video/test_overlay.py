@@ -125,7 +125,7 @@ def test_ffmpeg_is_confined_and_its_file_synced_before_it_is_named(made, tmp_pat
     monkeypatch.setattr(subprocess, "run", run)
     draw(video, tmp_path / "b.mp4", (480, 360))
     memory, file, core, cpu = map(int, said.read_text().split())
-    assert (memory, file, core) == (4 << 30, 4 << 30, 0)
+    assert (memory, file, core) == (8 << 30, 4 << 30, 0)
     assert 600 < cpu < 10000
     assert steps == ["sync", "rename", "sync_folder"]
 
