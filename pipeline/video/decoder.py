@@ -230,7 +230,8 @@ def _value(values: dict[str, Any], name: str, kind: str) -> Any:
     elif what == "truth":
         fits = isinstance(value, bool)
     elif what == "real":
-        fits = type(value) in (int, float) and math.isfinite(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = number and math.isfinite(float(value or 0))
     else:
         fits = type(value) is int and abs(value) < 1 << (63 if what == "size" else 31)
     if not fits:
