@@ -75,6 +75,7 @@ def test_continuing_may_change_epochs_and_saving_alone():
         "patience": 1,
         "factor": 0.5,
         "label_smoothing": 0.1,
+        "balance": True,
         "flip": False,
         "least_area": 0.5,
         "jitter": 0.5,
