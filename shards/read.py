@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
@@ -176,8 +175,3 @@ def file_sha256(path: Path) -> str:
     """Return a file's sha256 in hexadecimal, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def as_array(values: Any, dtype: type) -> NDArray:
-    """Return a table column as a numpy array."""
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype)
