@@ -5,12 +5,12 @@ from __future__ import annotations
 import typer
 
 import infer.cli
-import pipeline.cli
+import pipeline.verbs
 import train.cli
 from manifests.cli import app
 
 cli: typer.Typer = app()
-for _part in (pipeline.cli, train.cli, infer.cli):
+for _part in (pipeline.verbs, train.cli, infer.cli):
     cli.add_typer(_part.verbs)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.cli import Json, Quiet, Root, Verbose, app, ends
+from manifests.cli import Root, Say, app, ends
 
 verbs = app()
 
@@ -19,6 +19,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 @verbs.command()
 def score(
+    *,
     root: Root,
     checkpoint: CheckpointFile,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")],
@@ -30,9 +31,7 @@ def score(
     ] = 1,
     crops: Annotated[int, typer.Option(help="Places of each window: 1 or 3.")] = 1,
     device: Device = "auto",
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    say: Say,
 ) -> None:
     """Score a split's shards: predictions, metrics, classes, confusion matrix."""
     from infer import score as scoring
@@ -40,7 +39,7 @@ def score(
     from model.checkpoint import load
     from model.world import joined, rank
 
-    with ends(json, quiet, verbose, speaks=rank() == 0) as ui, joined(device) as world:
+    with ends(say, speaks=rank() == 0) as ui, joined(device) as world:
         dataset = Dataset.open(root)
         scoring.require_split(dataset, split, split_set)
         weights = load(checkpoint, with_state=False)
@@ -53,6 +52,7 @@ def score(
 
 @verbs.command()
 def predict(
+    *,
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
     checkpoint: CheckpointFile,
     out: Annotated[
@@ -60,16 +60,14 @@ def predict(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5,
     device: Device = "auto",
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    say: Say,
 ) -> None:
     """Show what a network sees in videos; exit with 1 when one could not be read."""
     from infer import predict as predicting
     from model.checkpoint import load
     from model.world import joined
 
-    with ends(json, quiet, verbose) as ui, joined(device) as world:
+    with ends(say) as ui, joined(device) as world:
         weights = load(checkpoint, with_state=False)
         results = predicting.predict(videos, weights, out, top, world.device, ui)
         ui.finish({"videos": results})

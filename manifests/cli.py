@@ -1,7 +1,7 @@
 """What the verbs' command lines share: their common options and how they end.
 
-A verb is a function that takes a `Ui` among its arguments; `ends` turns errors into one line and
-an exit code: 2 wrong use or input, 3 stopped by the environment, 130 interrupted.
+A verb does its work inside `ends`, which gives it its `Ui` and turns errors into one line and an
+exit code: 2 wrong use or input, 3 stopped by the environment, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ import contextlib
 import errno
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from manifests.console import Ui
 from manifests.errors import ClipmillError, StoppedError
+from manifests.grouped import grouped
+
+Verb = TypeVar("Verb", bound=Callable[..., None])
 
 INTERRUPTED = 130
 AGAIN = "Run the same command again to go on."
@@ -29,9 +33,6 @@ SMALLER = (
 Root = Annotated[
     str, typer.Option("--root", envvar="CLIPMILL_ROOT", help="The dataset folder.", metavar="DIR")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but warnings and errors.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more, with tracebacks.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, do nothing.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when a clip failed.")]
 Jobs = Annotated[
@@ -39,9 +40,38 @@ Jobs = Annotated[
 ]
 
 
-def app() -> typer.Typer:
+@dataclass(frozen=True, slots=True)
+class Say:
+    """How much a verb says, and in which form."""
+
+    json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = (
+        False
+    )
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Say nothing but warnings and errors.")
+    ] = False
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more, with tracebacks.")] = (
+        False
+    )
+
+
+class Verbs(typer.Typer):
+    """A typer app whose commands may take groups of options (see manifests/grouped.py)."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Verb], Verb]:
+        """Register a verb; its parameters that are dataclasses become their fields' options."""
+        register = super().command(name, **settings)
+
+        def keep(verb: Verb) -> Verb:
+            register(grouped(verb))
+            return verb
+
+        return keep
+
+
+def app() -> Verbs:
     """Return an empty typer app with the settings that all verbs share."""
-    return typer.Typer(
+    return Verbs(
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -50,14 +80,12 @@ def app() -> typer.Typer:
 
 
 @contextlib.contextmanager
-def ends(
-    json: bool, quiet: bool, verbose: bool, speaks: bool = True, again: str = AGAIN
-) -> Iterator[Ui]:
+def ends(say: Say, speaks: bool = True, again: str = AGAIN) -> Iterator[Ui]:
     """Run a verb: give it its Ui, end it with one message and the right exit code.
 
     `again` says how to go on after an interruption.
     """
-    ui = Ui(json=json, quiet=quiet, verbose=verbose, speaks=speaks)
+    ui = Ui(json=say.json, quiet=say.quiet, verbose=say.verbose, speaks=speaks)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         yield ui

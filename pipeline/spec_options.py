@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -11,46 +12,45 @@ from manifests.errors import ClipmillError, unknown
 from manifests.sizes import pair
 from manifests.spec import CODECS, FITS, NAMED, SAMPLINGS, ClipSpec
 
-Spec = Annotated[
-    str, typer.Option("--spec", help=f"Named ClipSpec to start from: {', '.join(NAMED)}.")
-]
-Frames = Annotated[int | None, typer.Option(help="Frames stored per clip.")]
-Sampling = Annotated[
-    str | None,
-    typer.Option(help="stride:N (every N-th frame), fps:N (N frames a second) or uniform."),
-]
-Size = Annotated[
-    str | None, typer.Option(help="Stored size: SIDE or HEIGHTxWIDTH, such as 128x171.")
-]
-Fit = Annotated[str | None, typer.Option(help=f"How frames become that size: {', '.join(FITS)}.")]
-Codec = Annotated[
-    str | None, typer.Option(help=f"{' or '.join(CODECS)}: exact and fast, or 7 times smaller.")
-]
 
+@dataclass(frozen=True, slots=True)
+class SpecOptions:
+    """The options that describe a ClipSpec."""
 
-def spec_from(
-    name: str,
-    frames: int | None,
-    sampling: str | None,
-    size: str | None,
-    fit: str | None,
-    codec: str | None,
-) -> ClipSpec:
-    """Return the ClipSpec that the options describe.
+    spec: Annotated[
+        str, typer.Option(help=f"Named ClipSpec to start from: {', '.join(NAMED)}.")
+    ] = "seed"
+    frames: Annotated[int | None, typer.Option(help="Frames stored per clip.")] = None
+    sampling: Annotated[
+        str | None,
+        typer.Option(help="stride:N (every N-th frame), fps:N (N frames a second) or uniform."),
+    ] = None
+    size: Annotated[
+        str | None, typer.Option(help="Stored size: SIDE or HEIGHTxWIDTH, such as 128x171.")
+    ] = None
+    fit: Annotated[
+        str | None, typer.Option(help=f"How frames become that size: {', '.join(FITS)}.")
+    ] = None
+    codec: Annotated[
+        str | None, typer.Option(help=f"{' or '.join(CODECS)}: exact and fast, or 7 times smaller.")
+    ] = None
 
-    Raises:
-        ClipmillError: an unknown name or a value that cannot be.
-    """
-    if name not in NAMED:
-        raise unknown("ClipSpec", name, NAMED)
-    changes: dict[str, Any] = {"frames": frames, "fit": fit, "codec": codec}
-    changes = {key: value for key, value in changes.items() if value is not None}
-    if sampling is not None:
-        changes |= _sampling(sampling)
-    if size is not None:
-        height, width = pair("--size", size)
-        changes |= {"height": height, "width": width}
-    return dataclasses.replace(NAMED[name], **changes)
+    def resolve(self) -> ClipSpec:
+        """Return the ClipSpec that the options describe.
+
+        Raises:
+            ClipmillError: an unknown name or a value that cannot be.
+        """
+        if self.spec not in NAMED:
+            raise unknown("ClipSpec", self.spec, NAMED)
+        named = {"frames": self.frames, "fit": self.fit, "codec": self.codec}
+        changes: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
+        if self.sampling is not None:
+            changes |= _sampling(self.sampling)
+        if self.size is not None:
+            height, width = pair("--size", self.size)
+            changes |= {"height": height, "width": width}
+        return dataclasses.replace(NAMED[self.spec], **changes)
 
 
 def _sampling(text: str) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from manifests.cli import Json, Quiet, Root, Verbose, app, ends
+from manifests.cli import Root, Say, app, ends
 
 verbs = app()
 
 
 @verbs.command()
 def train(
+    *,
     root: Root,
     run: Annotated[str, typer.Option(metavar="DIR", help="Where checkpoints and log go.")],
     model: Annotated[str, typer.Option(help="r2plus1d or c3d.")] = "r2plus1d",
@@ -47,9 +48,7 @@ def train(
     save_minutes: Annotated[float, typer.Option(help="Between checkpoints in an epoch.")] = 10.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last one.")] = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    say: Say,
 ) -> None:
     """Train a network on the shards; under torchrun on many GPUs."""
     from manifests.dataset import Dataset
@@ -61,7 +60,7 @@ def train(
 
     again = "Go on with the same command and --resume."
     speaks = rank() == 0
-    with ends(json, quiet, verbose, speaks, again) as ui, joined(device) as world:
+    with ends(say, speaks, again) as ui, joined(device) as world:
         model_options = {"width": width} | ({} if dropout is None else {"dropout": dropout})
         options = Options(
             model=model,

@@ -4,12 +4,12 @@ import errno
 import json
 import os
 import signal
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 import typer
 
-from manifests.cli import Quiet, ends
+from manifests.cli import Say, ends
 from manifests.errors import ClipmillError, StoppedError
 
 
@@ -25,7 +25,7 @@ def handlers():
 
 
 def ended(error: BaseException | None, json: bool = True, **options) -> int:
-    with pytest.raises(typer.Exit) as raised, ends(json, False, False, **options):
+    with pytest.raises(typer.Exit) as raised, ends(Say(json=json), **options):
         if error is not None:
             raise error
     return raised.value.exit_code
@@ -75,22 +75,22 @@ def test_each_error_has_its_code_and_is_said_twice(capsys, error, code, text):
 
 def test_a_bug_is_not_hidden_and_a_closed_pipe_is_typers(capsys):
     for error in (ZeroDivisionError, RuntimeError, BrokenPipeError):
-        with pytest.raises(error), ends(True, False, False):
+        with pytest.raises(error), ends(Say(json=True)):
             raise error
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_traceback_only_with_v(capsys):
-    with pytest.raises(typer.Exit), ends(False, False, True):
+    with pytest.raises(typer.Exit), ends(Say(verbose=True)):
         raise ClipmillError("wrong")
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_success_is_silent_and_failures_recorded_are_1(capsys):
-    with ends(True, False, False) as ui:
+    with ends(Say(json=True)) as ui:
         ui.finish({"done": 3})
     assert json.loads(capsys.readouterr().out) == {"done": 3}
-    with pytest.raises(typer.Exit) as raised, ends(True, False, False) as ui:
+    with pytest.raises(typer.Exit) as raised, ends(Say(json=True)) as ui:
         ui.finish({"done": 2})
         ui.exit_code = 1
     assert raised.value.exit_code == 1
@@ -103,12 +103,13 @@ def test_other_ranks_say_why_but_print_no_json(capsys):
 
 
 def test_sigterm_ends_as_ctrl_c_does_and_names_the_cure(capsys):
-    with pytest.raises(typer.Exit) as raised, ends(False, False, False, again="Say --resume."):
+    with pytest.raises(typer.Exit) as raised, ends(Say(), again="Say --resume."):
         os.kill(os.getpid(), signal.SIGTERM)
     assert raised.value.exit_code == 130
     assert capsys.readouterr().err.endswith("kept. Say --resume.\n")
 
 
 def test_quiet_says_what_is_still_said():
-    (option,) = [item for item in get_args(Quiet)[1:] if hasattr(item, "help")]
+    kind = get_type_hints(Say, include_extras=True)["quiet"]
+    (option,) = [item for item in get_args(kind)[1:] if hasattr(item, "help")]
     assert option.help == "Say nothing but warnings and errors."
