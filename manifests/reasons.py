@@ -22,6 +22,17 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     MEMORY = "memory"
     CRASH = "crash"
+    SHORT = "short"
+    NETWORK = "network"
+    ACCESS = "access"
+    GEO = "geo"
+    REMOVED = "removed"
+    UNAVAILABLE = "unavailable"
+    NO_FORMAT = "no_format"
+    NO_SOURCE = "no_source"
+    BLOCKED = "blocked"
+    MACHINE = "machine"
+    UNKNOWN = "unknown"
 
 
 MEANING: dict[Reason, str] = {
@@ -39,4 +50,15 @@ MEANING: dict[Reason, str] = {
     Reason.TIMEOUT: "decoding took longer than the limit",
     Reason.MEMORY: "decoding wanted more memory than the limit",
     Reason.CRASH: "the decoder process died",
+    Reason.SHORT: "the file ends before its clip does",
+    Reason.NETWORK: "the connection failed; may come back",
+    Reason.ACCESS: "private, for members or of age only, or refused to us",
+    Reason.GEO: "not shown in this country",
+    Reason.REMOVED: "taken down for good",
+    Reason.UNAVAILABLE: "refused without a reason; gone when that stays for a day",
+    Reason.NO_FORMAT: "no format that can be fetched; look at the JavaScript runtime first",
+    Reason.NO_SOURCE: "none of the sources asked has it",
+    Reason.BLOCKED: "the session is blocked",
+    Reason.MACHINE: "this machine cannot go on",
+    Reason.UNKNOWN: "a message that is not known; may come back",
 }

@@ -1,0 +1,1 @@
+"""Bringing videos from archives, web servers and YouTube, so that it survives weeks."""
