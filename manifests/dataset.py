@@ -12,6 +12,7 @@ import hashlib
 import json
 import tomllib
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -32,12 +33,17 @@ _KEYS = {
     "pack": ("clip_id", "attempt"),
     "shards": ("shard",),
     "samples": ("clip_id",),
+    "dropped": ("id",),
 }
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """An annotated dataset folder. `videos` is where `file:` sources lie."""
+    """An annotated dataset folder. `videos` is where `file:` sources lie.
+
+    Every table that it gives lacks the clips that `drop` took out (up to `until`, where it is set):
+    this is the one place that leaves them out.
+    """
 
     storage: Storage
     name: str
@@ -46,6 +52,7 @@ class Dataset:
     split_sets: tuple[str, ...]
     videos: str
     annotation: str
+    until: datetime | None = None
 
     @classmethod
     def open(cls, root: str) -> Dataset:
@@ -110,9 +117,35 @@ class Dataset:
         return name
 
     @cached_property
-    def clips(self) -> pa.Table:
-        """Table of the clips asked for."""
+    def asked(self) -> pa.Table:
+        """Table of the clips asked for, dropped ones among them."""
         return self._single("clips")
+
+    @cached_property
+    def clips(self) -> pa.Table:
+        """Table of the clips asked for and not dropped."""
+        return self._kept(self.asked)
+
+    @cached_property
+    def tombstones(self) -> pa.Table:
+        """Table of the ids that were dropped, of clips or of videos, with reason and moment."""
+        rows = _parts(self.storage, "dropped")
+        return rows if self.until is None else rows.filter(pc.field("dropped_at") <= self.until)
+
+    @cached_property
+    def dropped(self) -> pa.Array:
+        """Ids of the clips that were dropped, by themselves or with their video."""
+        ids = self.tombstones["id"].unique()
+        if not len(ids):
+            return ids
+        with_video = self.asked.filter(pc.field("video_id").isin(ids))["clip_id"]
+        return pa.concat_arrays([ids, *with_video.chunks]).unique()
+
+    def _kept(self, rows: pa.Table) -> pa.Table:
+        """Return the rows of clips that were not dropped."""
+        if not len(self.dropped):
+            return rows
+        return rows.filter(~pc.field("clip_id").isin(self.dropped))
 
     @cached_property
     def labels(self) -> list[str]:
@@ -128,7 +161,7 @@ class Dataset:
     @cached_property
     def splits(self) -> pa.Table:
         """Table of (split_set, clip_id, split)."""
-        return self._single("splits")
+        return self._kept(self._single("splits"))
 
     def splits_of(self, split_set: str | None) -> dict[str, list[str]]:
         """Return clip_id → its splits in one split set: one, but for protocols that leak."""
@@ -153,9 +186,13 @@ class Dataset:
             )
         return table
 
-    def parts(self, name: str) -> pa.Table:
-        """Return a growing table (outcomes, shards or samples), each key once."""
-        return _parts(self.storage, name)
+    def parts(self, name: str, *, dropped: bool = False) -> pa.Table:
+        """Return a growing table (outcomes, shards or samples), each key once.
+
+        Rows of dropped clips are left out, unless they are asked for.
+        """
+        rows = _parts(self.storage, name)
+        return rows if dropped or "clip_id" not in rows.column_names else self._kept(rows)
 
     def require_own_shards(self) -> None:
         """Check that every shard was packed with the ClipSpec of dataset.toml.

@@ -115,6 +115,14 @@ SAMPLES = pa.schema(
         pa.field("xxh3", pa.string(), nullable=False),
     ]
 )
+# What `drop` took out for good: ids of clips or of whole videos.
+DROPPED = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("dropped_at", pa.timestamp("ms", tz="UTC"), nullable=False),
+    ]
+)
 DOWNLOAD_PLAN = pa.schema(
     [
         pa.field("source", pa.string(), nullable=False),
@@ -147,6 +155,19 @@ PREDICTIONS = pa.schema(
         pa.field("views", pa.int32(), nullable=False),
     ]
 )
+FROZEN = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("split", pa.string()),
+        pa.field("label", pa.string()),
+        pa.field("label_id", pa.int32()),
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("start_s", pa.float64()),
+        pa.field("end_s", pa.float64()),
+        pa.field("xxh3", pa.string(), nullable=False),
+    ]
+)
 
 TABLES: dict[str, pa.Schema] = {
     "clips": CLIPS,
@@ -157,10 +178,12 @@ TABLES: dict[str, pa.Schema] = {
     "pack": PACK,
     "shards": SHARDS,
     "samples": SAMPLES,
+    "dropped": DROPPED,
     "plans/download": DOWNLOAD_PLAN,
     "plans/decode": DECODE_PLAN,
     "plans/pack": PACK_PLAN,
     "predictions": PREDICTIONS,
+    "frozen": FROZEN,
 }
 
 

@@ -36,7 +36,10 @@ class Problem:
 def verify(dataset: Dataset, ui: Ui) -> dict[str, Any]:
     """Return what was checked and every problem found."""
     shards = {row["shard"]: row for row in dataset.parts("shards").to_pylist()}
-    samples = dataset.parts("samples").sort_by([("shard", "ascending"), ("clip_id", "ascending")])
+    # Dropped clips are still in their shards.
+    samples = dataset.parts("samples", dropped=True).sort_by(
+        [("shard", "ascending"), ("clip_id", "ascending")]
+    )
     problems = [*_against_shards(samples, set(shards))]
     problems += _against_clips(dataset, samples)
     problems += _against_outcomes(dataset, samples)
@@ -126,7 +129,7 @@ def _against_shards(samples: pa.Table, shards: set[str]) -> Iterator[Problem]:
 
 def _against_clips(dataset: Dataset, samples: pa.Table) -> Iterator[Problem]:
     """Every sample is a clip that was asked for, with the label it was asked for."""
-    clips = dataset.clips
+    clips = dataset.asked
     labels = dict(zip(clips["clip_id"].to_pylist(), clips["label_id"].to_pylist(), strict=True))
     packed = zip(samples["clip_id"].to_pylist(), samples["label_id"].to_pylist(), strict=True)
     for clip, label_id in packed:
@@ -188,7 +191,8 @@ def _files(dataset: Dataset, shards: set[str]) -> Iterator[Problem]:
                 f"{FOLDER}/{name}", "in no table", "`clipmill pack` adopts it, or remove it"
             )
     folders = ["", "manifests", PLANS, FOLDER]
-    folders += [f"manifests/{name}" for name in ("download", "decode", "pack", "shards", "samples")]
+    tables_of_parts = ("download", "decode", "pack", "shards", "samples", "dropped")
+    folders += [f"manifests/{name}" for name in tables_of_parts]
     if storage.local("clips").is_dir():
         folders += [f"clips/{number:02x}" for number in range(256)]
     for folder in folders:

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manifests import tables
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.spec import CHANNELS, Window
 from shards import plan
 from shards.format import UNLABELLED
 from shards.read import ShardReader
+from shards.samples import dropped_since, read_samples
 from shards.write import FOLDER
 
 _TIME, _TOP, _LEFT, _DEVICE = range(4)
@@ -47,55 +48,6 @@ class Batch:
     def valid(self) -> torch.Tensor:
         """Bool (N,): false for padding, which counts for nothing."""
         return torch.from_numpy(self.rows != plan.PAD)
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """The columns that reading needs, one entry a sample, in the order of clip_id."""
-
-    clip_ids: list[str]
-    shards: list[str]
-    shard_of: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    nbytes: NDArray[np.int64]
-    xxh3: list[str]
-
-    @property
-    def digest(self) -> str:
-        """Name of this list of samples."""
-        return plan.digest(self.clip_ids, (self.shards[number] for number in self.shard_of))
-
-
-def read_samples(dataset: Dataset, split: str, split_set: str | None) -> Samples:
-    """Return the packed clips of one split, sorted by clip_id.
-
-    Raises:
-        ClipmillError: a shard of another ClipSpec, or a sample of a shard that has no row.
-    """
-    dataset.require_own_shards()
-    known = set(dataset.parts("shards")["shard"].to_pylist())
-    splits_of = dataset.splits_of(split_set)
-    rows = dataset.parts("samples")
-    ids = rows["clip_id"].to_pylist()
-    rows = tables.keep(rows, (split in splits_of.get(name, ()) for name in ids))
-    names = rows["shard"].to_pylist()
-    shards = sorted(set(names))
-    if unknown := [name for name in shards if name not in known]:
-        raise ClipmillError(
-            f"the table of samples names shard {unknown[0]}, which the table of shards lacks. "
-            "Run `clipmill verify --root DIR`."
-        )
-    number = {name: index for index, name in enumerate(shards)}
-    return Samples(
-        rows["clip_id"].to_pylist(),
-        shards,
-        np.array([number[name] for name in names], np.int64),
-        rows["label_id"].fill_null(UNLABELLED).to_numpy().astype(np.int64),
-        rows["offset"].to_numpy().astype(np.int64),
-        rows["nbytes"].to_numpy().astype(np.int64),
-        rows["xxh3"].to_pylist(),
-    )
 
 
 class Stream:
@@ -131,6 +83,7 @@ class Stream:
         self.epoch = self.step = 0
         self.digest = self.samples.digest
         self._spec = dataset.spec
+        self._dropped_since = partial(dropped_since, dataset, split, split_set)
         self._keys = plan.clip_keys(self.samples.clip_ids)
         sizes = dataset.parts("shards")
         self._reader = ShardReader(
@@ -182,6 +135,8 @@ class Stream:
         mine = self.state_dict()
         for key in ("version", "digest", "seed", "global_batch"):
             if state.get(key) != mine[key]:
+                if key == "digest":
+                    self._require_not_dropped(str(state.get(key)))
                 raise ClipmillError(
                     f"the saved position was reached with {key} {state.get(key)}, this run has "
                     f"{mine[key]}. Resume with the same data and options, or start a new run."
@@ -194,6 +149,15 @@ class Stream:
                     f"{'' if most is None else f' to {most}'}. Start a new run."
                 )
         self.epoch, self.step = state["epoch"], state["step"]
+
+    def _require_not_dropped(self, digest: str) -> None:
+        """Raise where the list of clips that had this digest has lost some to `drop`."""
+        if lost := self._dropped_since(digest):
+            raise ClipmillError(
+                f"{lost:,} of its clips were dropped since the position was saved; a run is not "
+                "continued on other data than it began with. Start a new run with another --run "
+                "folder: it trains without them."
+            )
 
     def _order(self) -> plan.Indices:
         if not self.train:
