@@ -1,8 +1,9 @@
 """The download stage: find each clip's video, check it on arrival, record what it is.
 
-Local files are used where they lie: probed in the decoder child (1 to 2 ms, packets counted, not
-header claims) and hashed (sha256, 1.5 GB/s). A file that is missing or unreadable is a row with a
-reason. One video is looked at once for all its clips.
+Local files are used where they lie, archives are taken out into the root first. Each file is probed
+in the decoder child (1 to 2 ms, packets counted, not header claims) and hashed (sha256, 1.5 GB/s).
+A file that is missing or unreadable is a row with a reason. One file is looked at once for all its
+clips.
 """
 
 from __future__ import annotations
@@ -10,20 +11,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests import tables
-from manifests.dataset import FILE, Dataset
-from manifests.errors import ClipmillError
+from manifests.console import Ui
+from manifests.dataset import Dataset
 from manifests.reasons import Reason
-from manifests.rows import Clip
-from manifests.storage import Storage
 from pipeline import outcome, plans
-from pipeline.annotate.sources import SCHEME
+from pipeline.finding import File, Span, find, own_folders
+from pipeline.from_archive import take_out
 from pipeline.locate import Places
 from pipeline.stage import Retry, Rows
 from pipeline.video.decoder import Limits
@@ -33,7 +32,14 @@ from shards.read import file_sha256
 
 UNIT = 32
 
-Video = tuple[str, list[tuple[str, int]]]  # source, [(clip_id, attempt)]
+
+class Video(NamedTuple):
+    """One file and the clips (clip_id, attempt) it serves; without one, where it was looked for."""
+
+    source: str
+    file: File | None
+    clips: list[tuple[str, int]]
+    looked: str
 
 
 @dataclass(frozen=True)
@@ -42,14 +48,21 @@ class Download:
 
     dataset: Dataset
     name: str = "download"
-    folders: tuple[str, ...] = ()
+    folders: tuple[str, ...] = own_folders()
     # Clips whose video is another one now, with the attempt that saw the old one.
     changed: Mapping[str, int] = field(default_factory=dict)
+    ui: Ui = field(default_factory=lambda: Ui(quiet=True))
 
     def plan(self, retry: Retry, number: int) -> pa.Table:
         """Return the clips without an outcome, those that `retry` asks for, and changed ones."""
-        clips = self.dataset.clips
-        wanted = [*zip(clips["clip_id"].to_pylist(), clips["source"].to_pylist(), strict=True)]
+        places, clips = Places.of(self.dataset), self.dataset.clips
+        wanted = [
+            (clip, source)
+            for clip, source in zip(
+                clips["clip_id"].to_pylist(), clips["source"].to_pylist(), strict=True
+            )
+            if not places.waits(source)
+        ]
         outcomes = self.dataset.parts(self.name)
         todo = pending(wanted, outcomes, retry)
         if self.changed:
@@ -67,54 +80,75 @@ class Download:
             ),
         )
 
+    def waiting(self) -> int:
+        """Return how many clips no file can be found for yet: no videos are named."""
+        places, clips = Places.of(self.dataset), self.dataset.clips
+        known = set(self.dataset.parts(self.name)["clip_id"].to_pylist())
+        rows = zip(clips["clip_id"].to_pylist(), clips["source"].to_pylist(), strict=True)
+        return sum(places.waits(source) and clip not in known for clip, source in rows)
+
     def units(self, todo: pa.Table) -> list[tuple[list[Video], int]]:
-        """Gather the clips of one video, then some videos."""
-        videos: dict[str, list[tuple[str, int]]] = {}
-        for row in todo.to_pylist():
-            videos.setdefault(row["source"], []).append((row["clip_id"], row["attempt"]))
-        ordered = sorted(videos.items())
+        """Take the videos out of their archive if they lie in one, find each clip's file, and
+        gather the clips of one file, then some files.
+        """
+        places, storage = Places.of(self.dataset), self.dataset.storage
+        attempts = dict(zip(todo["clip_id"].to_pylist(), todo["attempt"].to_pylist(), strict=True))
+        clips = self.dataset.clips.filter(pc.field("clip_id").isin(todo["clip_id"]))
+        rows = clips.select(["clip_id", "source", "start_s", "end_s"]).to_pylist()
+        spans = {row["clip_id"]: Span.of(row) for row in rows if not places.waits(row["source"])}
+        if places.archive and spans:
+            take_out(places.archive, spans.values(), storage, self.ui)
+        files = find(places, spans.values(), storage)
+        videos: dict[tuple[str, str], Video] = {}
+        for clip, span in spans.items():
+            file = files.get(span)
+            key = span.source, file.name if file else ""
+            videos.setdefault(key, Video(span.source, file, [], str(places.videos)))
+            videos[key].clips.append((clip, attempts[clip]))
+        ordered = [video for _, video in sorted(videos.items())]
         units = [ordered[start : start + UNIT] for start in range(0, len(ordered), UNIT)]
-        return [(unit, sum(len(clips) for _, clips in unit)) for unit in units]
+        return [(unit, sum(len(video.clips) for video in unit)) for unit in units]
 
     def worker(self) -> Callable[[list[Video]], Rows]:
         """Return the function that looks at some videos."""
-        return Acquire(Places.of(self.dataset), Limits())
+        return Acquire(Limits())
 
 
 @dataclass(frozen=True)
 class Acquire:
     """Looks at videos, in a worker process."""
 
-    places: Places
     limits: Limits
 
     def __call__(self, videos: list[Video]) -> Rows:
         """Return the outcome rows of these videos' clips."""
         rows = []
-        for source, clips in videos:
+        for video in videos:
             started = time.monotonic()
-            make = self._look(source)
+            make = self._look(video)
             seconds = time.monotonic() - started
-            rows += [make(clip, attempt, seconds) for clip, attempt in clips]
+            rows += [make(clip, attempt, seconds) for clip, attempt in video.clips]
         return {"download": rows}
 
-    def _look(self, source: str) -> Callable[[str, int, float], dict[str, Any]]:
+    def _look(self, video: Video) -> Callable[[str, int, float], dict[str, Any]]:
         """Look at one video and return what makes a row of it for any of its clips."""
         child = decoder("pyav", self.limits)
         versions = child.versions()
-        path = self.places.local(source)
         try:
-            probe = child.probe(path)
+            if video.file is None:
+                text = f"{video.looked} holds no video for {video.source}"
+                raise VideoError(Reason.MISSING, text)
+            probe = child.probe(video.file.path)
         except VideoError as error:
             reason, message = error.reason, error.message
             return lambda clip, attempt, seconds: outcome.failed(
                 clip, attempt, seconds, versions, reason, message
             )
         found = {
-            "path": source.removeprefix(SCHEME),
+            "path": video.file.name,
             "bytes": probe.size,
-            "sha256": file_sha256(path),
-            "file_start_s": 0.0,
+            "sha256": file_sha256(video.file.path),
+            "file_start_s": video.file.start_s,
             "duration_s": probe.duration_s,
             "fps": probe.fps,
             "width": probe.width,
@@ -125,85 +159,6 @@ class Acquire:
             "rotation": probe.rotation,
         }
         return lambda clip, attempt, seconds: outcome.done(clip, attempt, seconds, versions) | found
-
-
-def changed_videos(storage: Storage, clips: Iterable[Clip], videos: Path) -> dict[str, int]:
-    """Return clip_id → last attempt, for acquired clips whose file is not the one acquired.
-
-    Sizes are compared, which costs a look at each file; where the folder of videos is another one
-    than before, contents too (1.5 GB/s).
-
-    Raises:
-        ClipmillError: such a clip is packed: its shard holds the old video.
-    """
-    rows = tables.finished(tables.read_parts(storage, "manifests/download", "download"))
-    if not len(rows):
-        return {}
-    rows = rows.select(["clip_id", "attempt", "bytes", "sha256", "path"])
-    known = {row["clip_id"]: row for row in rows.to_pylist()}
-    samples = tables.read_parts(storage, "manifests/samples", "samples")
-    packed = set(samples["clip_id"].to_pylist())
-    moved = _videos_or_none(storage) != str(videos)
-    places = Places(storage.local("."), videos)
-    same: dict[tuple[Path, str], bool | None] = {}
-    found: dict[str, int] = {}
-    for clip in clips:
-        row = known.get(clip.clip_id)
-        if row is None or not clip.source.startswith(SCHEME):
-            continue
-        path = places.local(clip.source)
-        hashed = moved or row["path"] != clip.source.removeprefix(SCHEME)
-        key = path, row["sha256"]
-        if key not in same:
-            same[key] = _is_same(path, row["bytes"], row["sha256"] if hashed else None)
-        if same[key]:
-            continue
-        if clip.clip_id not in packed:
-            found[clip.clip_id] = row["attempt"]
-        elif same[key] is False:  # a video that was removed after packing harms nothing
-            raise ClipmillError(
-                f"clip {clip.clip_id} is packed in {storage.root}, and {path} is no longer the "
-                f"video it was made of ({row['bytes']:,} bytes then). Put that video back, or "
-                "annotate into a new folder and pack there."
-            )
-    return found
-
-
-def _videos_or_none(storage: Storage) -> str | None:
-    """The folder of videos that the last annotate named, if it is known."""
-    if storage.size(FILE) is None:
-        return None
-    return Dataset.open(storage.root).videos
-
-
-def _is_same(path: Path, size: int, sha256: str | None) -> bool | None:
-    """Whether a file is the one that was acquired; None where there is none to look at."""
-    try:
-        if not path.is_file():
-            return None
-        return path.stat().st_size == size and sha256 in (None, sha256 and file_sha256(path))
-    except OSError:
-        return None
-
-
-def forget_tensors(dataset: Dataset, changed: Iterable[str]) -> None:
-    """Record that tensors which `decode` kept of changed videos are of no use any more."""
-    names = pa.array([*changed], pa.string())
-    kept = tables.finished(dataset.parts("decode")).filter(pc.field("clip_id").isin(names))
-    dataset.append(
-        "decode",
-        [
-            outcome.failed(
-                row["clip_id"],
-                row["attempt"] + 1,
-                0.0,
-                {},
-                Reason.CHANGED,
-                "decoded from a video that was exchanged since; `--retry failed` decodes it anew",
-            )
-            for row in kept.select(["clip_id", "attempt"]).to_pylist()
-        ],
-    )
 
 
 def pending(

@@ -14,7 +14,7 @@ from manifests.rows import Annotation
 from manifests.spec import ClipSpec
 from manifests.storage import open_storage
 from pipeline import running
-from pipeline.acquire import changed_videos, forget_tensors
+from pipeline.exchanged import changed_videos, forget_tensors
 
 
 def annotate(

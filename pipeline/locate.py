@@ -1,34 +1,78 @@
 """Where a clip's video lies: one decision for every stage.
 
-`file:` sources lie in the folder that `annotate --videos` named and are used in place; all else
-lies under the root, where `download` put it. Costs nothing.
+Videos lie in the folder that `annotate --videos` named and are used in place, or under the root's
+`videos/`, where `download` put what it took out of an archive, under a name that follows from the
+source. A download row's `path` says which: names of our own carry the digest of their own source,
+so no file of a user's folder is ever taken for one. Costs nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from manifests.dataset import Dataset
 from pipeline.annotate.sources import SCHEME, path_of
 
+YOUTUBE = "youtube:"
+OWN = "videos"
+_READABLE = 60  # letters of a name of our own that are there for people
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The folders in which videos can lie."""
+    """The places in which videos can lie; `videos` is None where no folder was named."""
 
     root: Path
-    videos: Path
+    videos: Path | None
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Places:
+    def of(cls, dataset: Dataset) -> Self:
         """Return the places of a dataset folder."""
-        return cls(dataset.storage.local("."), Path(dataset.videos))
+        return cls(dataset.storage.local("."), Path(dataset.videos) if dataset.videos else None)
 
-    def local(self, source: str) -> Path:
-        """Return the path of a `file:` source."""
-        return self.videos / path_of(source)
+    @property
+    def archive(self) -> Path | None:
+        """The archive that was named instead of a folder."""
+        return self.videos if self.videos and self.videos.is_file() else None
 
-    def acquired(self, source: str, path: str) -> Path:
-        """Return where the file of a download row is now."""
-        return self.local(source) if source.startswith(SCHEME) else self.root / path
+    def local(self, name: str) -> Path:
+        """Return the path of a video of the folder, named as rows and `file:` sources do."""
+        folder = self.root / OWN if self.videos is None else self.videos
+        return folder / path_of(SCHEME + name.removeprefix(SCHEME))
+
+    def acquired(self, source: str, name: str) -> Path:
+        """Return where the file of a download row is now; an empty name is a file that is lost."""
+        if not name:
+            name = source if source.startswith(SCHEME) else own_stem(source)
+        return self.root / name if is_own(source, name) else self.local(name)
+
+    def waits(self, source: str) -> bool:
+        """Whether nothing here can bring this video yet: no videos were named, or no files are."""
+        return self.videos is None or not source.startswith((SCHEME, YOUTUBE))
+
+
+def own_stem(source: str, readable: str | None = None) -> str:
+    """Return a name of our own for a source's video, `videos/ab/READABLE-DIGEST`, no extension.
+
+    256 folders keep each one small; `readable` is the source's last part if it is not given, and
+    only its end is kept: the span of a trimmed file stands there.
+    """
+    text = readable or source.rpartition("/")[2].removeprefix(SCHEME).rpartition(".")[0] or source
+    digest = _digest(source)
+    head = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[-_READABLE:]
+    return f"{OWN}/{digest[:2]}/{head}-{digest}"
+
+
+def is_own(source: str, name: str) -> bool:
+    """Return whether a row's path is a name of our own for this source."""
+    digest = _digest(source)
+    stem = name.rpartition("/")[2].partition(".")[0]
+    return name.startswith(f"{OWN}/{digest[:2]}/") and stem.endswith(f"-{digest}")
+
+
+def _digest(source: str) -> str:
+    return hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -24,7 +24,7 @@ from shards.format import sample_bytes
 class Options:
     """How stages are run; `jobs` 0 is one worker for each core, `shard_mb` None the default.
 
-    `changed` are clips whose video is another one now (see acquire.changed_videos).
+    `changed` are clips whose video is another one now (see exchanged.changed_videos).
     """
 
     jobs: int = 0
@@ -36,10 +36,12 @@ class Options:
     changed: Mapping[str, int] = field(default_factory=dict)
 
 
-_MAKE: dict[str, Callable[[Dataset, Settings, Options], stage.Stage[Any]]] = {
-    "download": lambda dataset, settings, options: Download(dataset, changed=options.changed),
-    "decode": lambda dataset, settings, options: Decode(dataset, settings),
-    "pack": lambda dataset, settings, options: Pack(
+_MAKE: dict[str, Callable[[Dataset, Settings, Options, Ui], stage.Stage[Any]]] = {
+    "download": lambda dataset, settings, options, ui: Download(
+        dataset, changed=options.changed, ui=ui
+    ),
+    "decode": lambda dataset, settings, options, ui: Decode(dataset, settings),
+    "pack": lambda dataset, settings, options, ui: Pack(
         dataset, settings, None if options.shard_mb is None else int(options.shard_mb * 1e6)
     ),
 }
@@ -50,7 +52,13 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
     dataset = Dataset.open(root)
     dataset.require_own_shards()
     settings = Settings(dataset.spec, options.decoder, Limits())
-    stages = [_MAKE[name](dataset, settings, options) for name in names]
+    stages = [_MAKE[name](dataset, settings, options, ui) for name in names]
+    for one in stages:
+        if isinstance(one, Download) and (waiting := one.waiting()):
+            ui.note(
+                f"{waiting:,} clips wait for their videos: downloading from the network is not "
+                "there yet. Annotate again with --videos and a folder or archive that holds them."
+            )
     if options.dry_run:
         for one in stages:
             _show_plan(dataset, one, options.retry, ui)

@@ -1,0 +1,86 @@
+"""Taking the wanted videos out of an archive, into the root's `videos/` under names of our own.
+
+One pass through the archive, at the disk's pace; nothing is decoded. Whole files of an earlier
+pass are left as they are, so a pass can be killed at any time and run again.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from pathlib import Path
+
+from manifests.console import Ui
+from manifests.storage import Storage
+from pipeline.annotate.sources import SCHEME, path_of
+from pipeline.annotate.walk import is_media
+from pipeline.finding import Span, stems
+from pipeline.locate import YOUTUBE, own_stem
+
+
+class Names:
+    """Members' names -> names of our own; None for what is not wanted.
+
+    A `file:` source is served by the member that has its path, or whose path ends with it (below
+    UCF-101/, say); a YouTube video by its file names. The first member that serves a source wins.
+    """
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._by_path: dict[str, str] = {}
+        self._by_stem: dict[str, str] = {}
+        self._member: dict[str, str] = {}
+        self.doubles: list[str] = []
+        for span in spans:
+            if span.source.startswith(SCHEME):
+                self._by_path[path_of(span.source)] = span.source
+            elif span.source.startswith(YOUTUBE):
+                self._by_stem.update((stem, span.source) for stem, _ in stems(span))
+
+    def __call__(self, member: str) -> str | None:
+        """Return where a member goes."""
+        own = self._own(member)
+        if own is None:
+            return None
+        first = self._member.setdefault(own, member)
+        if first != member:
+            self.doubles.append(member)
+            return None
+        return own
+
+    def _own(self, member: str) -> str | None:
+        path = member
+        while path:  # a/b/c.avi, b/c.avi, c.avi
+            if source := self._by_path.get(path):
+                return own_stem(source) + _extension(path)
+            path = path.partition("/")[2]
+        stem, extension = posixpath.splitext(posixpath.basename(member))
+        source = self._by_stem.get(stem) if is_media(member) else None
+        return own_stem(source, stem) + extension.lower() if source else None
+
+
+def _extension(path: str) -> str:
+    return posixpath.splitext(path)[1].lower() if is_media(path) else ""
+
+
+def take_out(archive: Path, spans: Iterable[Span], storage: Storage, ui: Ui) -> None:
+    """Stream the members that serve these spans into the root.
+
+    Raises:
+        ClipmillError: no archive that can be read, or one that breaks a limit.
+        StoppedError: the disk is full.
+    """
+    from pipeline.archive.unpack import unpack
+
+    names = Names(spans)
+    with ui.progress(archive.stat().st_size, f"taking videos out of {archive.name}") as progress:
+        done = unpack(archive, names, storage, progress.advance)
+    ui.note(
+        f"{archive.name}: {done.written:,} videos taken out, {done.skipped:,} were there already"
+    )
+    for why, count in sorted(done.passed_over.items()):
+        ui.note(f"{archive.name}: {count:,} members passed over: {why}")
+    if names.doubles:
+        ui.warn(
+            f"{archive.name}: {len(names.doubles):,} members serve a clip that another one serves "
+            f"already, {names.doubles[0]!r} among them; the first one was taken."
+        )
