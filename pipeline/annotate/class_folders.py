@@ -1,6 +1,7 @@
 """Videos in folders that tell their class: `<class>/<file>` or `<split>/<class>/<file>`.
 
-Looks at names only; the walk is the cost.
+The folders are those of a disk or those in an archive, where one that holds all others is looked
+through (`UCF-101/<class>/<file>`). Looks at names only; the walk is the cost.
 """
 
 from __future__ import annotations
@@ -13,14 +14,21 @@ from manifests.errors import ClipmillError
 from pipeline.annotate.layout import split_of
 from pipeline.annotate.listing import Listed
 from pipeline.annotate.text import is_unicode, shown
-from pipeline.annotate.walk import Walk, count, some, walk
+from pipeline.annotate.walk import Walk, count, some, walk, walk_names
 
 
 def read_class_folders(videos: Path, found: rows.Annotation) -> list[Listed]:
-    """Return the videos in a folder, each with the class (and split) that its folders name."""
-    if not videos.is_dir():
-        raise ClipmillError(f"{shown(videos)} is no folder; expected a folder of class folders.")
-    seen = walk(videos)
+    """Return the videos in a folder or archive, each with the class (and split) that its folders
+    name.
+    """
+    if videos.is_dir():
+        seen = walk(videos)
+    elif videos.is_file():
+        seen = _inside(videos, found)
+    else:
+        raise ClipmillError(
+            f"{shown(videos)} is not there; expected a folder of class folders, or an archive."
+        )
     found.notes.extend(seen.notes())
     if seen.unreadable:
         folders = some(seen.unreadable)
@@ -46,6 +54,33 @@ def read_class_folders(videos: Path, found: rows.Annotation) -> list[Listed]:
     if not by_split:
         _warn_of_folders(seen, tops, found)
     return _printable(listed, found)
+
+
+def _inside(archive: Path, found: rows.Annotation) -> Walk:
+    """Return what an archive holds, below the folder that holds everything if there is one."""
+    from pipeline.archive.members import names
+
+    seen, through = walk_names(names(archive)), ""
+    while top := _common_top(seen.files):
+        through += top
+        seen.files = [path.removeprefix(top) for path in seen.files]
+        seen.top_folders = sorted({path.partition("/")[0] for path in seen.files if "/" in path})
+    if through:
+        found.notes.append(f"{shown(archive.name)}: all videos lie in {through!r}, looked through")
+    return seen
+
+
+def _common_top(files: list[str]) -> str:
+    """Return the folder (`name/`) that holds all class folders, or nothing.
+
+    A split's folder is none, nor is one that holds videos itself: that is the only class.
+    """
+    top, slash, _ = files[0].partition("/") if files else ("", "", "")
+    if not slash or split_of(top):
+        return ""
+    prefix = top + slash
+    inside = all(path.startswith(prefix) and "/" in path[len(prefix) :] for path in files)
+    return prefix if inside else ""
 
 
 def _warn_of_folders(seen: Walk, tops: set[str], found: rows.Annotation) -> None:

@@ -33,7 +33,7 @@ def read_folder(
     name: str,
     classes: Path | Sequence[str] | None = None,
 ) -> rows.Annotation:
-    """Read a folder of videos, or the CSV that lists some of its videos.
+    """Read a folder or archive of videos, or the CSV that lists some of its videos.
 
     Without splits of its own, each class is cut by the fractions `val` and `test`; with splits but
     no val, `val` is that fraction of train. `classes` fixes the labels and their order.
@@ -45,8 +45,8 @@ def read_folder(
     else:
         listed, notes = read_listing(csv, videos)
         found.notes.extend(notes)
-        if not videos.is_dir():
-            found.warnings.append(f"{shown(videos)} is no folder: no video of the list is there.")
+        if not videos.exists():
+            found.warnings.append(f"{shown(videos)} is not there: nor is a video of the list.")
     found.labels.extend(_labels(listed, classes, csv))
     clips = _clips(listed, name, found, csv)
     _split(clips, found, val, test, seed)

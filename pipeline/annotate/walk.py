@@ -8,6 +8,7 @@ file is found by its real path where it has one.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,6 +113,25 @@ def _read_folder(
             found.files.append(path)
         else:
             found.others.append(path)
+
+
+def walk_names(names: Iterable[str]) -> Walk:
+    """Return what an archive's member names say lies in it, as `walk` does of a folder.
+
+    Hidden names are left aside, and so is what a Mac adds beside them (`__MACOSX/`).
+    """
+    found = Walk()
+    tops: set[str] = set()
+    for name in dict.fromkeys(names):
+        parts = name.split("/")
+        if any(part.startswith(".") for part in parts) or parts[0] == "__MACOSX":
+            found.hidden += 1
+            continue
+        tops.update(parts[:-1][:1])
+        (found.files if is_media(name) else found.others).append(name)
+    found.files.sort()
+    found.top_folders = sorted(tops)
+    return found
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

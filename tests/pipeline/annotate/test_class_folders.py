@@ -1,4 +1,5 @@
 import os
+import zipfile
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_folder_without_classes_is_an_error(tmp_path, names, message):
 
 
 def test_a_folder_that_is_none_is_an_error(tmp_path):
-    with pytest.raises(ClipmillError, match=r"nowhere is no folder; expected a folder of class"):
+    with pytest.raises(ClipmillError, match=r"nowhere is not there; expected a folder of class"):
         read(tmp_path / "nowhere")
 
 
@@ -107,3 +108,45 @@ def test_folders_that_may_not_be_read_are_warned_of(tmp_path, monkeypatch):
     assert found.warnings == [
         "no permission to look into: 'lost+found'; what is there is left out."
     ]
+
+
+@pytest.fixture
+def read_names(tmp_path):
+    """A reader of a real zip that holds members of these names."""
+
+    def read_zip(*names):
+        with zipfile.ZipFile(tmp_path / "my.zip", "w") as archive:
+            for name in names:
+                archive.writestr(name, b"x")
+        return read(tmp_path / "my.zip")
+
+    return read_zip
+
+
+@pytest.mark.parametrize("top", ["", "my/", "UCF-101/", "a/b/"])
+def test_an_archive_is_read_as_its_folder_is(tmp_path, read_names, top):
+    names = ("run/deep/b.avi", "run/a.avi", "walk (slow)/c.mp3", "walk (slow)/notes.txt")
+    on_disk, _ = read(make(tmp_path / "disk", *names))
+    listed, found = read_names(*(top + name for name in names), "__MACOSX/run/._a.avi")
+    assert listed == on_disk
+    assert [note for note in found.notes if "looked through" in note] == (
+        [f"my.zip: all videos lie in {top!r}, looked through"] if top else []
+    )
+
+
+@pytest.mark.parametrize("top", ["", "mine/"])
+def test_splits_in_an_archive(read_names, top):
+    listed, _ = read_names(f"{top}train/run/a.avi", f"{top}test/run/b.avi")
+    assert listed == [("test/run/b.avi", "run", "test"), ("train/run/a.avi", "run", "train")]
+    listed, _ = read_names(f"{top}train/run/a.avi")
+    assert listed == [("train/run/a.avi", "run", "train")]
+
+
+def test_the_only_class_is_not_looked_through(read_names):
+    listed, _ = read_names("run/a.avi", "run/b.avi")
+    assert [row[1] for row in listed] == ["run", "run"]
+
+
+def test_an_archive_without_videos(read_names):
+    with pytest.raises(ClipmillError, match=r"my\.zip holds no video"):
+        read_names("run/readme.txt")

@@ -127,7 +127,7 @@ def test_a_video_that_is_not_there_is_a_row_like_others(tmp_path):
     found = read_folder(
         tmp_path / "away", csv=tmp_path / "list.csv", val=0, test=0, seed=0, name="x"
     )
-    assert found.warnings == [f"{tmp_path}/away is no folder: no video of the list is there."]
+    assert found.warnings == [f"{tmp_path}/away is not there: nor is a video of the list."]
     assert found.notes[0] == "columns ignored: 'fps'"
 
 
