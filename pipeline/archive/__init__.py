@@ -1,0 +1,1 @@
+"""Reading archives of strangers: regular members as streams, never files of their own naming."""

@@ -1,0 +1,70 @@
+"""Members of an archive into storage, under names of our own. Disk speed, one sync a member.
+
+A file appears whole or not at all, so one that is there in the member's size is not written again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from manifests.storage import Storage
+from pipeline.archive.limits import Limits
+from pipeline.archive.members import Archive, Member
+
+CHUNK = 1 << 20
+
+
+@dataclass(slots=True)
+class Unpacked:
+    """What became of an archive: files written, files that were there, what was passed over."""
+
+    written: int = 0
+    skipped: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+
+def unpack(
+    archive: Path,
+    name_for: Callable[[str], str | None],
+    storage: Storage,
+    progress: Callable[[int], None] = lambda _: None,
+    limits: Limits | None = None,
+) -> Unpacked:
+    """Write the members for which `name_for` gives a path below the storage's root.
+
+    Args:
+        archive: a zip, tar or rar.
+        name_for: takes a member's name (POSIX, relative; for matching only), returns a path of
+            our own, or None to pass over it.
+        storage: where the files go; each appears whole or not at all.
+        progress: is told bytes of the archive as they are got through; they add up to its size.
+        limits: bounds for hostile archives.
+
+    Raises:
+        ClipmillError: as `pipeline.archive.members.Archive`.
+        StoppedError: the disk is full or broken.
+    """
+    reading = Archive(archive, limits)
+    done, told = Unpacked(passed_over=reading.passed_over), 0
+    for member in reading:
+        path = name_for(member.name)
+        if path is not None:
+            if storage.size(path) == member.size:
+                done.skipped += 1
+            else:
+                _write(member, storage, path)
+                done.written += 1
+        position = reading.position()
+        progress(max(0, position - told))
+        told = max(told, position)
+    progress(archive.stat().st_size - told)
+    return done
+
+
+def _write(member: Member, storage: Storage, path: str) -> None:
+    with storage.writer(path) as out:
+        while data := member.file.read(CHUNK):
+            out.write(data)
