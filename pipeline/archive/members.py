@@ -89,7 +89,8 @@ class Archive:
         for entry in entries:
             meter.count_member()
             if entry.kind != REGULAR:
-                self.passed_over[entry.kind] += entry.kind != FOLDER
+                if entry.kind != FOLDER:
+                    self.passed_over[entry.kind] += 1
                 continue
             name = prefix + naming.normalised(entry.name, meter)
             key = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import os
 import zlib
 from typing import BinaryIO, Protocol
 
@@ -132,4 +133,7 @@ def _decoder(kind: str) -> zlib._Decompress | bz2.BZ2Decompressor | lzma.LZMADec
 def _zstd(file: BinaryIO) -> BinaryIO:
     import pyarrow as pa
 
-    return pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+    # pyarrow closes what it was given: it gets a descriptor of its own, at the same place.
+    own = open(os.dup(file.fileno()), "rb", buffering=0)  # noqa: PTH123, SIM115
+    own.seek(file.tell())
+    return pa.CompressedInputStream(pa.PythonFile(own, "r"), "zstd")
