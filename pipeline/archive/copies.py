@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from manifests.errors import StoppedError
 from pipeline.annotate.text import shown
@@ -19,7 +19,7 @@ def copied(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
     Raises:
         StoppedError: it cannot be written.
     """
-    with tempfile.TemporaryFile(prefix="clipmill-") as copy:
+    with tempfile.TemporaryFile(prefix="clipmill-", buffering=0) as copy:
         try:
             shutil.copyfileobj(file, copy, 1 << 20)
             copy.seek(0)
@@ -29,4 +29,4 @@ def copied(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
                 f"({error.strerror}); free some, or set TMPDIR to a folder on another disk, then "
                 "run the same command again."
             ) from error
-        yield copy
+        yield cast(BinaryIO, copy)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from manifests.errors import ClipmillError
 from pipeline.annotate.text import shown
@@ -144,13 +144,16 @@ def _entries(file: BinaryIO, meter: Meter, reader: str | None) -> Iterator[Entry
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open an archive, which must be a regular file: a pipe would keep us waiting."""
+    """Open an archive, which must be a regular file: a pipe would keep us waiting.
+
+    Unbuffered, so that the descriptor's own place, which children share, is the one that counts.
+    """
     if not path.is_file():
         what = "is no regular file" if path.exists() else "does not exist"
         raise ClipmillError(f"{shown(path)} {what}; expected an archive. Check the path.")
     try:
-        with path.open("rb") as file:
-            yield file
+        with path.open("rb", buffering=0) as file:
+            yield cast(BinaryIO, file)
     except PermissionError as error:
         raise ClipmillError(f"cannot read {shown(path)}: {error.strerror}.") from error
 

@@ -135,5 +135,4 @@ def _zstd(file: BinaryIO) -> BinaryIO:
 
     # pyarrow closes what it was given: it gets a descriptor of its own, at the same place.
     own = open(os.dup(file.fileno()), "rb", buffering=0)  # noqa: PTH123, SIM115
-    own.seek(file.tell())
     return pa.CompressedInputStream(pa.PythonFile(own, "r"), "zstd")
