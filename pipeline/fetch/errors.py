@@ -1,0 +1,36 @@
+"""The error of one fetch: a message for the table of taxonomy.py, and when to ask again."""
+
+from __future__ import annotations
+
+from pipeline.fetch.taxonomy import Rule, Then, judge
+
+# Asking again at once is of use; all other statuses are the server's considered answer.
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class FetchError(Exception):
+    """One fetch failed. `after_s` is how long the server asked to be left alone, if it did."""
+
+    def __init__(
+        self,
+        message: str,
+        after_s: float | None = None,
+        status: int | None = None,
+        changed: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message, self.after_s, self.status, self.changed = message, after_s, status, changed
+
+    @property
+    def rule(self) -> Rule:
+        """What the table says of it."""
+        return judge(self.message)
+
+    @property
+    def passing(self) -> bool:
+        """Whether asking again at once makes sense."""
+        if self.changed or self.message == "interrupted":
+            return False
+        if self.status is not None:
+            return self.status in PASSING
+        return self.rule.then is Then.RETRY
