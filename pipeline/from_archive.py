@@ -13,9 +13,12 @@ from pathlib import Path
 from manifests.console import Ui
 from manifests.storage import Storage
 from pipeline.annotate.sources import SCHEME, path_of
+from pipeline.annotate.text import shown
 from pipeline.annotate.walk import is_media
 from pipeline.finding import Span, stems
 from pipeline.locate import YOUTUBE, own_stem
+
+MB = 1_000_000
 
 
 class Names:
@@ -72,15 +75,21 @@ def take_out(archive: Path, spans: Iterable[Span], storage: Storage, ui: Ui) -> 
     from pipeline.archive.unpack import unpack
 
     names = Names(spans)
-    with ui.progress(archive.stat().st_size, f"taking videos out of {archive.name}") as progress:
-        done = unpack(archive, names, storage, progress.advance)
-    ui.note(
-        f"{archive.name}: {done.written:,} videos taken out, {done.skipped:,} were there already"
-    )
+    name, size = shown(archive.name), archive.stat().st_size
+    with ui.progress(size // MB, f"taking videos out of {name}, MB") as progress:
+        read = 0
+
+        def advance(count: int) -> None:
+            nonlocal read
+            read += count
+            progress.advance(read // MB - progress.done)
+
+        done = unpack(archive, names, storage, advance)
+    ui.note(f"{name}: {done.written:,} videos taken out, {done.skipped:,} were there already")
     for why, count in sorted(done.passed_over.items()):
-        ui.note(f"{archive.name}: {count:,} members passed over: {why}")
+        ui.note(f"{name}: {count:,} members passed over: {why}")
     if names.doubles:
         ui.warn(
-            f"{archive.name}: {len(names.doubles):,} members serve a clip that another one serves "
-            f"already, {names.doubles[0]!r} among them; the first one was taken."
+            f"{name}: {len(names.doubles):,} members serve a clip that another one serves "
+            f"already, {shown(names.doubles[0])!r} among them; the first one was taken."
         )
