@@ -60,7 +60,7 @@ class Archive:
         return self._meter.position() if self._meter else 0
 
     def __iter__(self) -> Iterator[Member]:
-        with _opened(self._path) as file:
+        with opened(self._path) as file:
             descriptor = file.fileno()
             self._meter = meter = Meter(
                 self._path,
@@ -143,7 +143,7 @@ def _entries(file: BinaryIO, meter: Meter, reader: str | None) -> Iterator[Entry
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
     """Open an archive, which must be a regular file: a pipe would keep us waiting.
 
     Unbuffered, so that the descriptor's own place, which children share, is the one that counts.

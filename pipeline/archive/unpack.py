@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from manifests.storage import Storage
+from pipeline.archive import rars
 from pipeline.archive.limits import Limits
 from pipeline.archive.members import Archive, Member
 
@@ -47,20 +48,47 @@ def unpack(
         ClipmillError: as `pipeline.archive.members.Archive`.
         StoppedError: the disk is full or broken.
     """
-    reading = Archive(archive, limits)
-    done, told = Unpacked(passed_over=reading.passed_over), 0
+    told = 0
+
+    def tell(position: int) -> None:
+        nonlocal told
+        progress(max(0, position - told))
+        told = max(told, position)
+
+    first, *others = rars.readers() or [None]
+    ours: set[str] = set()
+    for reader in (first, *others):
+        reading = Archive(archive, limits, reader)
+        try:
+            done = _pass(reading, name_for, storage, tell, ours)
+        except rars.UnreadableRar:
+            if reader == (others or [first])[-1]:
+                raise
+        else:
+            tell(archive.stat().st_size)
+            return done
+    raise AssertionError("unreachable")
+
+
+def _pass(
+    reading: Archive,
+    name_for: Callable[[str], str | None],
+    storage: Storage,
+    tell: Callable[[int], None],
+    ours: set[str],
+) -> Unpacked:
+    """Go through the archive once; `ours` are the files that a pass before has written."""
+    done = Unpacked(passed_over=reading.passed_over)
     for member in reading:
         path = name_for(member.name)
         if path is not None:
-            if storage.size(path) == member.size:
-                done.skipped += 1
-            else:
+            if storage.size(path) != member.size:
                 _write(member, storage, path)
-                done.written += 1
-        position = reading.position()
-        progress(max(0, position - told))
-        told = max(told, position)
-    progress(archive.stat().st_size - told)
+                ours.add(path)
+            elif path not in ours:
+                done.skipped += 1
+        tell(reading.position())
+    done.written = len(ours)
     return done
 
 

@@ -9,19 +9,11 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from stat import S_IFMT, S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG
 from typing import IO, BinaryIO
 
-from pipeline.archive.entries import (
-    DEVICE,
-    FOLDER,
-    OTHER,
-    PIPE,
-    REGULAR,
-    SYMLINK,
-    Entry,
-)
+from pipeline.archive.entries import FOLDER, REGULAR, Entry
 from pipeline.archive.limits import Meter
+from pipeline.archive.unixmode import kind_of_mode
 
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
@@ -29,7 +21,6 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _RECORD = struct.Struct("<4s24x3H12x")  # signature, then lengths of name, extra and comment
 _LOCAL = 30
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
-_KINDS = ((S_ISLNK, SYMLINK), (S_ISDIR, FOLDER), (S_ISFIFO, PIPE), (S_ISCHR, DEVICE))
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -89,11 +80,7 @@ def _kind(info: zipfile.ZipInfo) -> str:
     mode = info.external_attr >> 16
     if info.is_dir():
         return FOLDER
-    if not S_IFMT(mode) or S_ISREG(mode):
-        return REGULAR
-    if S_ISBLK(mode):
-        return DEVICE
-    return next((kind for is_it, kind in _KINDS if is_it(mode)), OTHER)
+    return kind_of_mode(mode)
 
 
 def _look_at_directory(file: BinaryIO, size: int, meter: Meter) -> None:
