@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file with all that scoring and resuming need, and no code.
 
 Holds the network's name and options, how clips were stored and normalised, the labels letter
-for letter, what it was trained on, its weights, and optionally the training state. Saving
+for letter, what it was trained on, its weights, and optionally the training state and the
+fingerprint of the videos it has seen. Saving
 C3D with Adam's state writes 0.94 GB; loading for inference maps the weights and skips the state.
 """
 
@@ -22,6 +23,8 @@ from torch import Tensor
 
 import model
 from manifests.errors import ClipmillError
+from manifests.parts import PREFIXES, part_of
+from manifests.seen import Seen
 from manifests.spec import ClipSpec, Window
 from model import nest, tensorfile
 from model.layers import Network, NetworkSpec, require_fit
@@ -48,7 +51,9 @@ class Checkpoint:
     `spec` is how the clips were stored, `window` the part of them the network saw, `mean` and
     `std` as Normalise takes them, `labels` in the order of label_id. `dataset` and
     `dataset_digest` say what it was trained on. `metrics` are plain numbers by name. `state` is
-    any nest of tensors, arrays and plain values, or None. `origin` names it in errors.
+    any nest of tensors, arrays and plain values, or None. `seen` is which videos it was trained
+    on: saved, but never loaded with the weights (manifests/seen.py reads it). `origin` names the
+    checkpoint in errors.
 
     Raises:
         ClipmillError: labels that are not one for each class, a window larger than the clips.
@@ -66,6 +71,7 @@ class Checkpoint:
     metrics: Mapping[str, float | int | str | None] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=versions)
     state: Any = None
+    seen: Seen | None = None
     origin: str = "checkpoint"
 
     def __post_init__(self) -> None:
@@ -117,9 +123,10 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         ClipmillError: something in it cannot be stored, naming it.
         StoppedError: the disk is full or cannot be written; what stood at `path` is whole.
     """
-    taken = [key for key in checkpoint.weights if key.startswith(tensorfile.PREFIXES["state"])]
+    taken = [key for key in checkpoint.weights if part_of(key) != "checkpoint"]
     if taken:
-        raise ClipmillError(f"weights cannot be named {taken[0]!r}: `state/` is reserved.")
+        prefix = PREFIXES[part_of(taken[0])]
+        raise ClipmillError(f"weights cannot be named {taken[0]!r}: `{prefix}` is reserved.")
     document = {
         "format": FORMAT,
         "network": dataclasses.asdict(checkpoint.network),
@@ -134,8 +141,11 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         ) from error
     parts = {"checkpoint": tensorfile.Part(text, checkpoint.weights)}
     if checkpoint.state is not None:
-        packed, tensors = nest.pack(checkpoint.state, tensorfile.PREFIXES["state"])
+        packed, tensors = nest.pack(checkpoint.state, PREFIXES["state"])
         parts["state"] = tensorfile.Part(packed, tensors)
+    if checkpoint.seen is not None:
+        hashes = {key: torch.from_numpy(x) for key, x in checkpoint.seen.arrays().items()}
+        parts["seen"] = tensorfile.Part(checkpoint.seen.text, hashes)
     tensorfile.write(Path(path), parts)
 
 
@@ -148,7 +158,7 @@ def load(
         ClipmillError: not a checkpoint, damaged, or of another format version.
     """
     path = Path(path)
-    parts = tensorfile.read(path, tensorfile.PREFIXES if with_state else ["checkpoint"])
+    parts = tensorfile.read(path, ["checkpoint", "state"] if with_state else ["checkpoint"])
     if "checkpoint" not in parts:
         raise ClipmillError(f"{path} has no description of a network. {tensorfile.CURE}")
     part = parts["checkpoint"]

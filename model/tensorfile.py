@@ -1,4 +1,5 @@
-"""A safetensors file of two parts, each with its own digest: what is published, what resumes.
+"""A safetensors file of parts, each with its own digest: what is published, what resumes, what
+the network has seen.
 
 The format is Hugging Face's (8 bytes of length, a JSON header, the tensors' bytes), so any
 safetensors reader opens it; nothing in it can run. Written here rather than by their library
@@ -15,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import xxhash
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
+from manifests.parts import PARTS, PREFIXES, digest, part_of, text_key
 
 DTYPES = {
     torch.float64: "F64",
@@ -37,11 +38,7 @@ DTYPES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
-PREFIXES = {"checkpoint": "", "state": "state/"}
-"""Each part's tensors start with its prefix; those without another's are the checkpoint's."""
 CURE = "Use a checkpoint that `clipmill train` wrote: best or last.safetensors of a run folder."
-PARTS = "clipmill.parts"
-"""The metadata key of the parts and their digests: a part whose own key is damaged is missed."""
 MAX_HEADER = 100_000_000  # the limit of every safetensors reader
 
 
@@ -66,7 +63,7 @@ def write(path: Path, parts: Mapping[str, Part]) -> None:
     host: dict[str, Tensor] = {}
     for name, part in parts.items():
         mine = {key: _on_host(key, tensor) for key, tensor in part.tensors.items()}
-        metadata[f"clipmill.{name}"] = part.text
+        metadata[text_key(name)] = part.text
         digests[name] = _digest(part.text, mine)
         host |= mine
     metadata[PARTS] = json.dumps(digests)
@@ -110,12 +107,12 @@ def read(path: Path, wanted: Collection[str]) -> dict[str, Part]:
                     f"{path} is a safetensors file, but no clipmill checkpoint. {CURE}"
                 )
             found = {}
-            for name, digest in dict(json.loads(metadata[PARTS])).items():
+            for name, expected in dict(json.loads(metadata[PARTS])).items():
                 if name in PREFIXES and name not in wanted:
                     continue  # an unknown name is damage: its digest matches nothing
-                text = metadata.get(f"clipmill.{name}", "")
-                tensors = {key: file.get_tensor(key) for key in keys if _part_of(key) == name}
-                if _digest(text, tensors) != digest:
+                text = metadata.get(text_key(name), "")
+                tensors = {key: file.get_tensor(key) for key in keys if part_of(key) == name}
+                if _digest(text, tensors) != expected:
                     raise ClipmillError(
                         f"{path} is damaged: the digest of its {name} does not match its bytes. "
                         f"Use another checkpoint of the run, or copy the file again."
@@ -124,10 +121,6 @@ def read(path: Path, wanted: Collection[str]) -> dict[str, Part]:
             return found
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
         raise ClipmillError(_unreadable(path, error)) from error
-
-
-def _part_of(key: str) -> str:
-    return "state" if key.startswith(PREFIXES["state"]) else "checkpoint"
 
 
 def _on_host(key: str, tensor: Tensor) -> Tensor:
@@ -140,17 +133,14 @@ def _on_host(key: str, tensor: Tensor) -> Tensor:
 
 
 def _raw(tensor: Tensor) -> memoryview:
+    if not tensor.numel():  # one from numpy has a stride that cannot be viewed as bytes
+        return memoryview(b"")
     return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """xxh3 of the text and of every tensor's name, type, shape and bytes, in order of name."""
-    digest = xxhash.xxh3_128(text.encode())
-    for key in sorted(tensors):
-        tensor = tensors[key]
-        digest.update(f"\0{key}\0{DTYPES.get(tensor.dtype)}\0{list(tensor.shape)}\0".encode())
-        digest.update(_raw(tensor))
-    return digest.hexdigest()
+    order = ((key, tensors[key]) for key in sorted(tensors))
+    return digest(text, ((k, DTYPES.get(x.dtype), list(x.shape), _raw(x)) for k, x in order))
 
 
 def _unreadable(path: Path, error: Exception) -> str:

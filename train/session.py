@@ -19,6 +19,7 @@ import model
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from manifests.seen import Seen, seen_by
 from model import checkpoint as checkpoints
 from model.checkpoint import Checkpoint
 from model.layers import Network
@@ -48,6 +49,7 @@ class Session:
     val: Stream | None
     metrics: Metrics
     class_weights: torch.Tensor | None = None
+    seen: Seen | None = None
     log: list[dict[str, Any]] = field(default_factory=list)
     best_top1: float = -1.0
     saved: float = field(default_factory=time.monotonic)
@@ -103,7 +105,14 @@ def start(dataset: Dataset, options: Options, run: Run, world: World, ui: Ui) ->
         val,
         Metrics(classes, world.device),
         class_weights(stream, classes).to(world.device) if options.balance else None,
+        _seen(dataset, options, stream, val) if world.first else None,
     )
+
+
+def _seen(dataset: Dataset, options: Options, train: Stream, val: Stream | None) -> Seen:
+    """Return the fingerprint that every checkpoint of the run carries."""
+    name = dataset.split_set(options.split_set)
+    return seen_by(dataset, name, train.clip_ids, val.clip_ids if val else ())
 
 
 def class_weights(stream: Stream, classes: int) -> torch.Tensor:
@@ -146,6 +155,7 @@ def save(session: Session, path: Path, with_state: bool = True) -> None:
                 dataset_digest=session.train.digest,
                 metrics=last,
                 state=state if with_state else None,
+                seen=session.seen,
             ),
         )
     session.saved = time.monotonic()
@@ -168,6 +178,9 @@ def restore(session: Session) -> None:
     if session.world.first:  # summed over ranks when saved, so it counts once
         session.metrics.merge(state["metrics"])
     session.log, session.best_top1 = state["log"], state["best_top1"]
-    session.ui.note(
-        f"resuming {where} at epoch {session.train.epoch + 1}, step {session.train.step}"
-    )
+    if session.train.epoch >= session.options.epochs:
+        session.ui.note(f"{where} has its {session.train.epoch} epochs: nothing is left to train")
+    else:
+        session.ui.note(
+            f"resuming {where} at epoch {session.train.epoch + 1}, step {session.train.step}"
+        )

@@ -73,7 +73,7 @@ def test_a_clip_stands_once_in_train_or_in_test(tmp_path, second, part):
 def test_splits_are_found_in_the_folder_or_its_subfolder(tmp_path):
     with pytest.raises(ClipmillError, match=r"no <class>_test_split1.txt in .*153 files"):
         find_splits(tmp_path)
-    with pytest.raises(ClipmillError, match="no <class>_test_split1.txt"):
+    with pytest.raises(ClipmillError, match=r"no <class>_test_split1.txt"):
         find_splits(tmp_path / "gone")
     inner = tmp_path / "testTrainMulti_7030_splits"
     inner.mkdir()
