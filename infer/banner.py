@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from manifests.lettering import fitting, lettered
+
 LINES = 3
 PADDING = 8
 
@@ -31,16 +33,8 @@ def banner(width: int, best: Sequence[tuple[str, float]]) -> tuple[bytes, int]:
         share = f"{probability:.0%}"
         room = width - 2 * PADDING - font.getlength(share) - 12
         middle = top + (line - 4) // 2
-        name = _fitting(label, font, room)
-        draw.text((PADDING + 4, middle), name, fill="white", font=font, anchor="lm")
+        own, name = lettered(label, size)
+        name = fitting(name, own, room)
+        draw.text((PADDING + 4, middle), name, fill="white", font=own, anchor="lm")
         draw.text((width - PADDING - 4, middle), share, fill="white", font=font, anchor="rm")
     return picture.tobytes(), height
-
-
-def _fitting(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
-    label = " ".join(label.split())  # Pillow measures single lines only
-    if font.getlength(label) <= room:
-        return label
-    while label and font.getlength(label + "…") > room:
-        label = label[:-1]
-    return label + "…"

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec
+from shards.about import read_about
 from shards.format import (
     BLOCK,
     EXTENSION,
@@ -64,6 +65,18 @@ class ShardReader:
             self._checked.add((shard, offset))
         try:
             return decode_pixels(payload, self._spec.codec, self._spec)
+        except ValueError as error:
+            raise _damaged(shard, clip, str(error)) from error
+
+    def about(self, shard: str, offset: int, nbytes: int, clip: str) -> dict[str, Any]:
+        """Return what the JSON beside a clip's pixels says of it.
+
+        Raises:
+            ClipmillError: missing shard, wrong size, or no such JSON; names shard and clip.
+        """
+        view = memoryview(self._map(shard))
+        try:
+            return read_about(view, clip, offset, nbytes, self._spec.codec)
         except ValueError as error:
             raise _damaged(shard, clip, str(error)) from error
 

@@ -1,7 +1,8 @@
-"""The verbs that look at a dataset folder and change nothing: status, verify."""
+"""The verbs that look at a dataset folder and change nothing: status, inspect, verify."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,42 @@ def status(
         report = reporting.status(Dataset.open(root), split_set)
         reporting.show(report, ui)
         ui.finish(report)
+
+
+@verbs.command()
+def inspect(
+    *,
+    root: Root,
+    clip: Annotated[
+        str | None, typer.Option("--clip", metavar="ID", help="Draw one clip, frame by frame.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--class", metavar="NAME", help="Draw a class, a row a clip.")
+    ] = None,
+    random: Annotated[
+        int | None, typer.Option("--random", metavar="N", help="Draw N clips of all classes.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --random.")] = 0,
+    page: Annotated[int, typer.Option(help="Page of --class and --random, from 1.")] = 1,
+    split: Annotated[
+        str | None, typer.Option(help="Only clips of train, val or test (default: all).")
+    ] = None,
+    split_set: Annotated[
+        str | None, typer.Option(help="The set whose splits count (default: the first).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Where to draw (default: inspect-….png).")
+    ] = None,
+    say: Say,
+) -> None:
+    """Draw packed clips as a PNG, from the shards; or show the statistics of all."""
+    from manifests.dataset import Dataset
+    from pipeline.inspecting.choose import Wish
+    from pipeline.inspecting.inspect import inspect as run
+
+    with ends(say) as ui:
+        wish = Wish(clip, label, random, seed, page, split, split_set)
+        run(Dataset.open(root), wish, out, ui)
 
 
 @verbs.command()

@@ -1,10 +1,9 @@
-"""The banner's size, its bars, and names that are too long or too odd."""
+"""The banner's size, its bars, and names that are odd."""
 
 import numpy as np
 import pytest
-from PIL import ImageFont
 
-from infer.banner import _fitting, banner
+from infer.banner import banner
 
 
 def drawn(width: int, best: list[tuple[str, float]]) -> np.ndarray:
@@ -26,18 +25,6 @@ def test_bars_are_as_long_as_probabilities():
 def test_at_most_three_lines():
     one, three, four = (drawn(480, [("a", 0.1)] * count).shape[0] for count in (1, 3, 4))
     assert one < three == four
-
-
-def test_a_long_name_is_cut_and_a_short_one_is_not():
-    font = ImageFont.load_default(18)
-    long = "brushing teeth while standing on one leg in the kitchen of an old house"
-    cut = _fitting(long, font, 200)
-    assert cut.endswith("…")
-    assert long.startswith(cut[:-1])
-    assert font.getlength(cut) <= 200 < font.getlength(long)
-    assert _fitting("run", font, 200) == "run"
-    assert _fitting("two\nlines\tof it", font, 999) == "two lines of it"
-    assert _fitting("run", font, -5) == "…"
 
 
 @pytest.mark.parametrize("width", [2, 16, 32, 4096])
