@@ -1,10 +1,10 @@
-"""The verbs of the pipeline: annotate, download, decode, pack, build, status, verify, demo."""
+"""The verbs of the pipeline, put together."""
 
 from __future__ import annotations
 
 from manifests.cli import app
-from pipeline.verbs import annotate, demo, look, stages
+from pipeline.verbs import annotate, demo, look, publish, stages
 
 verbs = app()
-for _part in (annotate, stages, look, demo):
+for _part in (annotate, stages, look, publish, demo):
     verbs.add_typer(_part.verbs)
