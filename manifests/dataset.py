@@ -7,7 +7,6 @@ folder is annotated whole or not at all.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import tomllib
@@ -167,8 +166,10 @@ class Dataset:
         """Return clip_id → its splits in one split set: one, but for protocols that leak."""
         rows = self.splits.filter(pc.field("split_set") == self.split_set(split_set))
         found: dict[str, list[str]] = {}
+        alone = {split: [split] for split in rows["split"].unique().to_pylist()}  # shared: cheap
         for clip, split in zip(rows["clip_id"].to_pylist(), rows["split"].to_pylist(), strict=True):
-            found.setdefault(clip, []).append(split)
+            before = found.get(clip)
+            found[clip] = alone[split] if before is None else [*before, split]
         return found
 
     def _single(self, name: str) -> pa.Table:
@@ -230,7 +231,7 @@ def annotate(root: str, annotation: Annotation, spec: ClipSpec, seed: int, video
     storage = open_storage(root)
     _require_compatible(storage, annotation, spec)
     contents = {
-        name: tables.from_rows(name, (dataclasses.asdict(row) for row in rows))
+        name: tables.from_records(name, rows)
         for name, rows in (
             ("clips", annotation.clips),
             ("labels", annotation.labels),

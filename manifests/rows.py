@@ -1,6 +1,7 @@
 """What annotators hand over: the clips that were asked for, their labels and their splits.
 
-Plain value types, about 0.5 KB a clip; tables.py turns them into parquet.
+Plain tuples with names, for half a million of them are made: about 0.4 KB and a microsecond a
+clip. tables.py turns them into parquet.
 """
 
 from __future__ import annotations
@@ -8,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 CLIP_ID = re.compile(r"[A-Za-z0-9_-]+")
 MAX_CLIP_ID = 80
 SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
+class Clip(NamedTuple):
     """One row asked for. `source` is a URI such as `file:relative/path`; spans are in seconds."""
 
     clip_id: str
@@ -29,8 +30,7 @@ class Clip:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """A class: its number, its name letter for letter as in the list, and a slug for file names."""
 
     label_id: int
@@ -38,8 +38,7 @@ class Label:
     slug: str
 
 
-@dataclass(frozen=True, slots=True)
-class SplitRow:
+class SplitRow(NamedTuple):
     """Which part (train, val, test) a clip has in one split set."""
 
     split_set: str

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
 from manifests import dataset as datasets
 from manifests.console import Ui
 from manifests.errors import ClipmillError
-from manifests.rows import Annotation
+from manifests.rows import SPLITS, Annotation
 from manifests.spec import ClipSpec
 from manifests.storage import open_storage
 from pipeline import running
@@ -22,14 +23,14 @@ def annotate(
     found: Annotation,
     spec: ClipSpec,
     seed: int,
-    videos: Path,
+    videos: Path | None,
     options: running.Options,
     ui: Ui,
 ) -> None:
     """Write the tables of an annotation and look at each clip's video.
 
-    Annotating again looks again at the videos that were missing or unreadable, and at those that
-    are others than before.
+    Without `videos` none is looked at: `clipmill download` gets them. Annotating again looks again
+    at the videos that were missing or unreadable, and at those that are others than before.
 
     Raises:
         ClipmillError: what is packed would no longer be true (labels, ClipSpec, videos).
@@ -38,9 +39,9 @@ def annotate(
         ui.note(text)
     for text in found.warnings:
         ui.warn(text)
-    place = videos.absolute()
-    changed = changed_videos(open_storage(root), found.clips, place)
-    dataset = datasets.annotate(root, found, spec, seed, str(place))
+    place = None if videos is None else videos.absolute()
+    changed = changed_videos(open_storage(root), found.clips, place) if place else {}
+    dataset = datasets.annotate(root, found, spec, seed, str(place or ""))
     if changed:
         ui.note(f"{len(changed):,} clips have another video than before; it is looked at anew")
         forget_tensors(dataset, changed)
@@ -59,14 +60,17 @@ def annotate(
         ("split set", "train", "val", "test"),
         [(name, *_counts(found, name)) for name in found.split_sets],
     )
+    if videos is None:
+        ui.note(f"Next: clipmill download --root {shlex.quote(root)}")
+        return
     running.run(root, ["download"], dataclasses.replace(options, changed=changed), ui)
     again = " --retry failed" if changed else ""
     ui.note(f"Next: clipmill pack --root {shlex.quote(root)}{again}")
 
 
 def _counts(found: Annotation, split_set: str) -> list[int]:
-    mine = [row.split for row in found.splits if row.split_set == split_set]
-    return [mine.count(split) for split in ("train", "val", "test")]
+    mine = Counter(row.split for row in found.splits if row.split_set == split_set)
+    return [mine[split] for split in SPLITS]
 
 
 def val_option(text: str) -> float | Literal["seed"]:

@@ -1,6 +1,5 @@
 """The dataset folder: what annotate writes, what opening checks, and what must not be changed."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,17 +152,17 @@ def test_a_packed_clip_keeps_its_label(tmp_path: Path) -> None:
     dataset = make(tmp_path)
     pack_something(dataset)
     found = annotation()
-    found.clips[0] = dataclasses.replace(found.clips[0], label="jump", label_id=1)
+    found.clips[0] = found.clips[0]._replace(label="jump", label_id=1)
     with pytest.raises(ClipmillError, match=r"clip c0 .*'run'.*'jump' \(1 clips.*a new folder"):
         make(tmp_path, found)
     (tmp_path / "dataset.toml").unlink()
     with pytest.raises(ClipmillError, match=r"clip c0 .*'run'.*'jump'"):
         make(tmp_path, found)
-    found.clips[0] = dataclasses.replace(found.clips[0], label=None, label_id=None)
+    found.clips[0] = found.clips[0]._replace(label=None, label_id=None)
     with pytest.raises(ClipmillError, match=r"says \(no label\)"):
         make(tmp_path, found)
     found = annotation()
-    found.clips[1] = dataclasses.replace(found.clips[1], label="run", label_id=0)
+    found.clips[1] = found.clips[1]._replace(label="run", label_id=0)
     make(tmp_path, found)
     assert Dataset.open(str(tmp_path)).clips["label_id"].to_pylist() == [0, 0, 0, 1]
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from manifests import schema, tables
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
+from manifests.rows import Clip, SplitRow
 from manifests.storage import open_storage
 
 FOLDER = "manifests/pack"
@@ -54,6 +55,7 @@ OUTCOMES = st.lists(
 )
 
 
+@settings(deadline=None)  # the first example pays for what pyarrow loads late
 @given(OUTCOMES)
 def test_unique_keeps_one_row_a_key_and_done_wins(rows: list[dict[str, Any]]) -> None:
     found = tables.unique(rows_of(*rows), KEYS).to_pylist()
@@ -198,6 +200,18 @@ def test_rows_must_fit_the_table() -> None:
         tables.from_rows("pack", [outcome("a", nonsense=1)])
     with pytest.raises(ValueError, match="lack 'status'"):
         tables.from_rows("pack", [{"clip_id": "a", "attempt": 1}])
+    with pytest.raises(ValueError, match="lack 'split'"):
+        tables.from_records("splits", [SplitRow("default", "a", None)])  # type: ignore[arg-type]
+
+
+def test_records_and_rows_make_the_same_table() -> None:
+    records = [
+        Clip("a", "set", "walk", 0, "v", "file:a"),
+        Clip("b", "set", None, None, "v", "x:", 1, 2),
+    ]
+    rows = [record._asdict() for record in records]
+    assert tables.from_records("clips", records).equals(tables.from_rows("clips", rows))
+    assert tables.from_records("clips", []).equals(tables.from_rows("clips", []))
 
 
 def test_one_row_among_the_damage(store: LocalStorage) -> None:

@@ -1,0 +1,108 @@
+"""`annotate kinetics` and `status` of 480,000 clips: seconds and peak memory of each process.
+
+Makes lists like the real ones (600 classes, ids of eleven characters, a test without labels) and
+writes results/annotate.json. The bounds are 15 seconds and 1 GB.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import resource
+import string
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from machine import about, keep
+
+REPO = Path(__file__).resolve().parents[1]
+CLIPS = {"train": 400_000, "val": 30_000, "test": 50_000}
+CLASSES = 600
+ALPHABET = string.ascii_letters + string.digits + "_-"
+WORDS = [
+    "catching",
+    "throwing",
+    "playing",
+    "person's",
+    "head",
+    "(in",
+    "game)",
+    "American",
+    "football",
+    "piano",
+    "snow",
+]
+
+
+def write_lists(folder: Path) -> None:
+    """Write one CSV a split, the same ones every time."""
+    rng = random.Random(0)
+    labels = [f"{' '.join(rng.sample(WORDS, 3))} {number}" for number in range(CLASSES)]
+    for split, clips in CLIPS.items():
+        with (folder / f"kinetics-600_{split}.csv").open("w", newline="") as handle:
+            writer = csv.writer(handle)
+            header = ["label", "youtube_id", "time_start", "time_end", "split"]
+            writer.writerow(header if split != "test" else header[1:])
+            for number in range(clips):
+                start = int(rng.expovariate(1 / 80))
+                row = ["".join(rng.choices(ALPHABET, k=11)), start, start + 10, split]
+                writer.writerow(row if split == "test" else [labels[number % CLASSES], *row])
+
+
+def annotate(lists: str, root: str) -> None:
+    """Do what the verb does, in this process."""
+    from manifests.console import Ui
+    from manifests.spec import ClipSpec
+    from pipeline import annotating, running
+    from pipeline.annotate.kinetics import read_kinetics
+
+    found = read_kinetics(Path(lists))
+    annotating.annotate(root, found, ClipSpec(), 0, None, running.Options(), Ui())
+
+
+def status(root: str) -> None:
+    """Do what `clipmill status` does, in this process."""
+    from manifests.console import Ui
+    from manifests.dataset import Dataset
+    from pipeline import status as reporting
+
+    reporting.show(reporting.status(Dataset.open(root), None), Ui())
+
+
+def measured(*arguments: str) -> dict[str, Any]:
+    """Run one of the two in a child and return its wall and processor seconds and peak MB."""
+    started = time.monotonic()
+    command = [sys.executable, str(Path(__file__).resolve()), *arguments]
+    child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    seconds = time.monotonic() - started
+    used = json.loads(child.stdout.splitlines()[-1])
+    return {"seconds": round(seconds, 2), **used}
+
+
+def main() -> None:
+    """Measure both verbs and keep what came of it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        lists, root = Path(temporary) / "lists", f"{temporary}/root"
+        lists.mkdir()
+        write_lists(lists)
+        result: dict[str, Any] = {"machine": about(), "clips": sum(CLIPS.values())}
+        result["annotate"] = measured("annotate", str(lists), root)
+        result["status"] = measured("status", root)
+    print(json.dumps(result, indent=1))
+    print("written to", keep("annotate", result))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        sys.path.insert(0, str(REPO))
+        {"annotate": annotate, "status": status}[sys.argv[1]](*sys.argv[2:])
+        mine = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = round(mine.ru_utime + mine.ru_stime, 2)
+        print(json.dumps({"cpu_seconds": cpu, "peak_mb": round(mine.ru_maxrss * 1024 / 1e6)}))
+    else:
+        main()
