@@ -50,6 +50,7 @@ def status(dataset: Dataset, split_set: str | None) -> dict[str, Any]:
         },
         "classes": {name: dict(counts) for name, counts in sorted(classes.items())},
         "failures": failures,
+        "dropped": len(dataset.asked) - len(dataset.clips),
         "shards": len(shards),
         "bytes": sum(shards["bytes"].to_pylist()),
         "retry": retry,
@@ -166,6 +167,8 @@ def show(report: dict[str, Any], ui: Ui) -> None:
                 for f in report["failures"]
             ],
         )
+    if report["dropped"]:
+        ui.note(f"{report['dropped']:,} clips of the lists were dropped; no number above has them")
     if report["retry"] and report["retry"] != report["next"]:
         ui.note(f"Once their videos are mended, try failed clips again: {report['retry']}")
     ui.note(f"{report['shards']:,} shards, {size(report['bytes'])}. Next: {report['next']}")
