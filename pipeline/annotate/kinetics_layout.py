@@ -75,15 +75,11 @@ def _by_name(path: Path, first: list[str]) -> Columns:
             raise bad_line(path, 1, found, f"one {role}", "Rename or remove one of them.")
         if role:
             places[role] = index
-    for role in ("id", "start", "end"):
+    for role, name in (("id", "youtube_id"), ("start", "time_start"), ("end", "time_end")):
         if role not in places:
             found = f"the columns {', '.join(repr(shown(name)) for name in names)}"
-            near = next(
-                (near for name in names if not _role(name)
-                 if (near := did_you_mean(name, ROLES[role]))),
-                "",
-            )  # fmt: skip
-            raise bad_line(path, 1, found, f"one called {ROLES[role][0]}", near)
+            guesses = (did_you_mean(other, [name]) for other in names if not _role(other))
+            raise bad_line(path, 1, found, f"one called {name}", next(filter(None, guesses), ""))
     return Columns(True, tuple(names), **places)
 
 

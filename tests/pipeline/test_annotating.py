@@ -135,6 +135,19 @@ def test_the_hint_can_be_pasted(tmp_path: Path, own: Path, monkeypatch: pytest.M
     assert words == ["Next:", "clipmill", "pack", "--root", str(tmp_path / "sp ace")]
 
 
+def test_without_videos_none_is_looked_at(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Ui, "note", lambda self, text: said.append(text))
+    root, options = tmp_path / "root", running.Options(jobs=1)
+    found = read_folder(own, csv=None, val=0, test=0, seed=0, name="mine")
+    annotating.annotate(str(root), found, SPEC, 0, None, options, Ui(quiet=True))
+    dataset = Dataset.open(str(root))
+    assert (dataset.videos, len(dataset.clips), rows(root, "download")) == ("", 4, [])
+    assert said[-1] == f"Next: clipmill download --root {root}"
+
+
 @pytest.mark.shared
 def test_the_real_videos(tmp_path: Path, shared: Path, run_stages: Stages) -> None:
     root = tmp_path / "root"
