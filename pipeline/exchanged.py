@@ -40,7 +40,9 @@ def changed_videos(storage: Storage, clips: Iterable[Clip], videos: Path | None)
     if not len(rows) or videos is None:
         return {}
     rows = rows.select(["clip_id", "attempt", "bytes", "sha256", "path", "finished_at"])
-    known = {row["clip_id"]: row for row in rows.to_pylist()}
+    # The video of a dropped clip may be whatever it is.
+    dropped = set(tables.read_parts(storage, "manifests/dropped", "dropped")["id"].to_pylist())
+    known = {row["clip_id"]: row for row in rows.to_pylist() if row["clip_id"] not in dropped}
     samples = tables.read_parts(storage, "manifests/samples", "samples")
     packed = set(samples["clip_id"].to_pylist())
     moved = _videos_or_none(storage) != str(videos)

@@ -15,7 +15,9 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.spec import Window
+from pipeline.annotate.folder import read_folder
 from pipeline.drop import drop, show
+from pipeline.exchanged import changed_videos
 from pipeline.freeze import frozen_rows
 from pipeline.status import show as show_status
 from pipeline.status import status
@@ -126,6 +128,19 @@ def test_it_stays_dropped_after_annotating_again(root: Path, annotated: Annotate
     assert len(dataset.asked) == 12
     assert len(dataset.clips) == 9
     assert len(read_samples(dataset, "train", None).clip_ids) == 3
+
+
+def test_the_video_of_a_dropped_clip_may_be_another_one_now(
+    root: Path, videos: Path, tmp_path: Path, make_video: Callable[..., Path]
+) -> None:
+    other = Path(shutil.copytree(videos, tmp_path / "videos"))
+    (other / "a.avi").unlink()
+    shutil.copy(make_video("other.avi", frames=30), other / "a.avi")
+    found = read_folder(other, csv=other / "clips.csv", val=0, test=0, seed=3, name="twelve")
+    with pytest.raises(ClipmillError, match="no longer the"):
+        changed_videos(opened(root).storage, found.clips, other)
+    drop(opened(root), clips(opened(root), "a.avi"))
+    assert changed_videos(opened(root).storage, found.clips, other) == {}
 
 
 def test_ids_kept_ahead_meet_clips_that_are_annotated_later(
