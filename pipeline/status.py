@@ -19,6 +19,7 @@ from manifests.rows import SPLITS
 from pipeline.packplan import UNSPLIT
 
 STAGES = ("download", "decode", "pack")
+Steps = tuple[str, ...]  # the columns of the funnel in which a clip counts
 
 
 def status(dataset: Dataset, split_set: str | None) -> dict[str, Any]:
@@ -28,14 +29,15 @@ def status(dataset: Dataset, split_set: str | None) -> dict[str, Any]:
     splits_of = dataset.splits_of(chosen)
     states = {stage: _states(dataset, stage) for stage in STAGES}
     packed = set(dataset.parts("samples")["clip_id"].to_pylist())
-    splits: dict[str, Counter[str]] = {}
-    classes: dict[str, Counter[str]] = {}
+    by_split: Counter[tuple[str, Steps]] = Counter()
+    by_class: Counter[tuple[str, Steps]] = Counter()
     labels = dataset.clips["label"].to_pylist()
     for clip, label in zip(dataset.clips["clip_id"].to_pylist(), labels, strict=True):
         steps = _steps(clip, states, packed)
-        for split in splits_of.get(clip, [UNSPLIT]):
-            splits.setdefault(split, Counter()).update(steps)
-        classes.setdefault(label if label is not None else "(no label)", Counter()).update(steps)
+        for split in splits_of.get(clip, (UNSPLIT,)):
+            by_split[split, steps] += 1
+        by_class["(no label)" if label is None else label, steps] += 1
+    splits, classes = _columns(by_split), _columns(by_class)
     shards = dataset.parts("shards")
     failures = _failures(dataset)
     retry = _retry(dataset, splits, failures)
@@ -63,18 +65,22 @@ def _states(dataset: Dataset, stage: str) -> dict[str, str]:
     return dict(zip(rows["clip_id"].to_pylist(), rows["status"].to_pylist(), strict=True))
 
 
-def _steps(clip: str, states: dict[str, dict[str, str]], packed: set[str]) -> list[str]:
+def _steps(clip: str, states: dict[str, dict[str, str]], packed: set[str]) -> Steps:
     """The columns of the funnel in which this clip counts."""
-    steps = ["asked"]
-    if states["download"].get(clip) == "done":
-        steps.append("acquired")
+    acquired = ("acquired",) if states["download"].get(clip) == "done" else ()
     if clip in packed:
-        return [*steps, "packed"]
-    known = [states[stage].get(clip) for stage in STAGES]
-    for verdict in ("gone", "failed"):
-        if verdict in known:
-            return [*steps, verdict]
-    return [*steps, "pending"]
+        return ("asked", *acquired, "packed")
+    known = [state.get(clip) for state in states.values()]
+    last = next((verdict for verdict in ("gone", "failed") if verdict in known), "pending")
+    return ("asked", *acquired, last)
+
+
+def _columns(counted: Counter[tuple[str, Steps]]) -> dict[str, Counter[str]]:
+    """Return for each name how many clips stand in each column of the funnel."""
+    found: dict[str, Counter[str]] = {}
+    for (name, steps), clips in counted.items():
+        found.setdefault(name, Counter()).update(dict.fromkeys(steps, clips))
+    return found
 
 
 def _failures(dataset: Dataset) -> list[dict[str, Any]]:
