@@ -15,8 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from pipeline.archive.limits import Meter
+
 MEMORY = 2 << 30
 MESSAGES = 64 << 10
+CHUNK = 1 << 18  # bytes at once
 BYTES_A_SECOND = 1 << 20  # of archive, at the very least, in CPU time
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PATH": "/usr/bin:/bin"}
 
@@ -28,18 +31,36 @@ class ReaderError(Exception):
 class Child:
     """A running program. `read` gives its output; `finish` asks whether it came to its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], said: BinaryIO, stall: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], said: BinaryIO, meter: Meter) -> None:
         assert process.stdout is not None
-        self._process, self._said, self._stall = process, said, stall
+        self._process, self._said, self._meter = process, said, meter
+        self._stall = meter.limits.stall_seconds
         self._out = process.stdout.fileno()
         self._poll = select.poll()
         self._poll.register(self._out, select.POLLIN)
 
-    def read(self, size: int) -> bytes:
-        """Return up to `size` bytes, none at the end; ReaderError when it gives nothing."""
-        if not self._poll.poll(self._stall * 1000):
-            raise ReaderError(f"it gave nothing for {self._stall:g} s")
-        return os.read(self._out, size)
+    def read(self, size: int, /) -> bytes:
+        """Return the next `size` bytes, fewer at the end; ReaderError when it gives nothing."""
+        pieces, left = [], min(size, CHUNK)
+        while left:
+            if not self._poll.poll(self._stall * 1000):
+                raise ReaderError(f"it gave nothing for {self._stall:g} s")
+            piece = os.read(self._out, left)
+            if not piece:
+                break
+            self._meter.count_bytes(len(piece))
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+
+    def skip(self, size: int, /) -> bool:
+        """Pass over bytes; False when the output ended before."""
+        while size:
+            got = len(self.read(size))
+            if not got:
+                return False
+            size -= got
+        return True
 
     def finish(self) -> None:
         """Wait for its end; ReaderError when it failed."""
@@ -51,7 +72,7 @@ class Child:
             raise ReaderError(self.said() or f"exit code {code}")
 
     def said(self) -> str:
-        """Return the last line of its messages."""
+        """Return the first of its last messages."""
         size = os.fstat(self._said.fileno()).st_size
         text = os.pread(self._said.fileno(), 2_000, max(0, size - 2_000)).decode("utf-8", "replace")
         lines = [line for line in text.splitlines() if line.isprintable() and line.strip()]
@@ -59,7 +80,7 @@ class Child:
 
 
 @contextmanager
-def started(command: list[str], file: BinaryIO, size: int, stall: float) -> Iterator[Child]:
+def started(command: list[str], file: BinaryIO, size: int, meter: Meter) -> Iterator[Child]:
     """Start a program on an archive of `size` bytes, which is its standard input.
 
     `{file}` in the command becomes a path that opens the same file anew.
@@ -81,7 +102,7 @@ def started(command: list[str], file: BinaryIO, size: int, stall: float) -> Iter
     ):
         try:
             _confine(process.pid, 60 + size // BYTES_A_SECOND)
-            yield Child(process, said, stall)
+            yield Child(process, said, meter)
         finally:
             process.kill()
 

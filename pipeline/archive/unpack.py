@@ -1,12 +1,14 @@
 """Members of an archive into storage, under names of our own. Disk speed, one sync a member.
 
 A file appears whole or not at all, so one that is there in the member's size is not written again.
+A RAR archive that the first reader cannot do is tried with the other one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from pipeline.archive.limits import Limits
 from pipeline.archive.members import Archive, Member
 
 CHUNK = 1 << 20
+SECOND = "second member for one file"
 
 
 @dataclass(slots=True)
@@ -49,39 +52,41 @@ def unpack(
         StoppedError: the disk is full or broken.
     """
     told = 0
+    ours: set[str] = set()
 
     def tell(position: int) -> None:
         nonlocal told
         progress(max(0, position - told))
         told = max(told, position)
 
-    first, *others = rars.readers() or [None]
-    ours: set[str] = set()
-    for reader in (first, *others):
-        reading = Archive(archive, limits, reader)
-        try:
-            done = _pass(reading, name_for, storage, tell, ours)
-        except rars.UnreadableRar:
-            if reader == (others or [first])[-1]:
-                raise
-        else:
-            tell(archive.stat().st_size)
-            return done
-    raise AssertionError("unreachable")
+    def go_through(reader: str | None) -> Unpacked:
+        done = _go_through(Archive(archive, limits, reader), name_for, storage, tell, ours)
+        tell(archive.stat().st_size)
+        return done
+
+    *doubtful, last = rars.readers() or [None]
+    for reader in doubtful:
+        with suppress(rars.UnreadableRar):
+            return go_through(reader)
+    return go_through(last)
 
 
-def _pass(
+def _go_through(
     reading: Archive,
     name_for: Callable[[str], str | None],
     storage: Storage,
     tell: Callable[[int], None],
     ours: set[str],
 ) -> Unpacked:
-    """Go through the archive once; `ours` are the files that a pass before has written."""
+    """Read the archive once; `ours` are the files written, also with a reader that gave up."""
     done = Unpacked(passed_over=reading.passed_over)
+    taken: set[str] = set()
     for member in reading:
         path = name_for(member.name)
-        if path is not None:
+        if path in taken:
+            done.passed_over[SECOND] += 1
+        elif path is not None:
+            taken.add(path)
             if storage.size(path) != member.size:
                 _write(member, storage, path)
                 ours.add(path)
