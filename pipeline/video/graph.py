@@ -2,7 +2,8 @@
 
 Pure. Sizes are expressions over the frame's own width and height (`iw`, `ih`), so a video that
 changes size in mid-stream goes through the same chain. Scaling comes first: what follows touches
-few pixels. `area` averages when it shrinks; `bitexact` keeps SIMD code from differing.
+few pixels. `area` averages when it shrinks; `full_chroma_int` keeps colours as sharp as brightness
+(without it they have half the stored width); `bitexact` keeps SIMD code from differing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from manifests.spec import ClipSpec
 
-SWS_FLAGS = "area+accurate_rnd+bitexact"
+SWS_FLAGS = "area+accurate_rnd+full_chroma_int+bitexact"
 
 
 @dataclass(frozen=True, slots=True)
