@@ -9,7 +9,7 @@ clips.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from pipeline import outcome, plans
+from pipeline.crew import in_processes
 from pipeline.finding import File, Span, find, own_folders
 from pipeline.from_archive import take_out
 from pipeline.locate import Places
@@ -48,6 +49,7 @@ class Download:
 
     dataset: Dataset
     name: str = "download"
+    plans: str = "download"
     folders: tuple[str, ...] = own_folders()
     # Clips whose video is another one now, with the attempt that saw the old one.
     changed: Mapping[str, int] = field(default_factory=dict)
@@ -109,9 +111,9 @@ class Download:
         units = [ordered[start : start + UNIT] for start in range(0, len(ordered), UNIT)]
         return [(unit, sum(len(video.clips) for video in unit)) for unit in units]
 
-    def worker(self) -> Callable[[list[Video]], Rows]:
-        """Return the function that looks at some videos."""
-        return Acquire(Limits())
+    def results(self, units: Sequence[list[Video]], jobs: int) -> Generator[Rows, None, None]:
+        """Do the units in worker processes."""
+        return in_processes(Acquire(Limits()), units, jobs)
 
 
 @dataclass(frozen=True)

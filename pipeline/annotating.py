@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import TypeVar
 
 from manifests import dataset as datasets
 from manifests.console import Ui
@@ -73,13 +73,16 @@ def _counts(found: Annotation, split_set: str) -> list[int]:
     return [mine[split] for split in SPLITS]
 
 
-def val_option(text: str) -> float | Literal["seed"]:
-    """Return --val as a fraction, or the word `seed`."""
-    if text == "seed":
-        return "seed"
+W = TypeVar("W", bound=str)
+
+
+def val_option(text: str, word: W) -> float | W:
+    """Return --val as a fraction, or the word that an annotator knows."""
+    if text == word:
+        return word
     try:
         return float(text)
     except ValueError:
         raise ClipmillError(
-            f"--val {text!r}; expected a fraction such as 0.1, 0 for none, or the word seed."
+            f"--val {text!r}; expected a fraction such as 0.1, 0 for none, or the word {word}."
         ) from None

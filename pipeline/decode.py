@@ -8,7 +8,7 @@ the way without it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from manifests.storage import Storage, open_storage
 from pipeline import outcome
 from pipeline.acquire import pending
 from pipeline.clip import Job, Settings, acquired, jobs_of, make, stored_spec
+from pipeline.crew import in_processes
 from pipeline.stage import Retry, Rows
 from pipeline.video.errors import VideoError
 from shards.read import scan
@@ -36,6 +37,7 @@ class Decode:
     dataset: Dataset
     settings: Settings
     name: str = "decode"
+    plans: str = "decode"
     folders: tuple[str, ...] = tuple(f"clips/{number:02x}" for number in range(256))
 
     def plan(self, retry: Retry, number: int) -> pa.Table:
@@ -51,9 +53,9 @@ class Decode:
         cuts = (jobs[start : start + UNIT] for start in range(0, len(jobs), UNIT))
         return [(cut, len(cut)) for cut in cuts]
 
-    def worker(self) -> Callable[[list[Job]], Rows]:
-        """Return the function that decodes some clips."""
-        return DecodeClips(self.dataset.storage.root, self.settings)
+    def results(self, units: Sequence[list[Job]], jobs: int) -> Generator[Rows, None, None]:
+        """Do the units in worker processes."""
+        return in_processes(DecodeClips(self.dataset.storage.root, self.settings), units, jobs)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy as np
 from manifests.console import Ui
 from manifests.errors import StoppedError
 from manifests.local import LocalStorage
-from pipeline import stage
+from pipeline.crew import cores
 from pipeline.drawing import SIDE
 from pipeline.synthetic import CLASSES, Frames, render
 
@@ -77,7 +77,7 @@ def make(folder: Path, clips: int, seed: int, ui: Ui) -> int:
 
     videos = folder / VIDEOS
     missing = [item for item in items(clips) if not (videos / item.file).exists()]
-    workers = Parallel(n_jobs=stage.cores(), return_as="generator_unordered")
+    workers = Parallel(n_jobs=cores(), return_as="generator_unordered")
     with ui.progress(len(missing), "making videos") as progress:
         for count in workers(delayed(_make)(videos, pair, seed) for pair in _pairs(missing)):
             progress.advance(cast(int, count))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from manifests.storage import Storage, open_storage
 from pipeline import outcome, plans
 from pipeline.acquire import pending
 from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make
+from pipeline.crew import in_processes
 from pipeline.packplan import plan_shards, shard_split
 from pipeline.stage import Retry, Rows
 from pipeline.video.errors import VideoError
@@ -47,6 +48,7 @@ class Pack:
     settings: Settings
     shard_bytes: int | None = None
     name: str = "pack"
+    plans: str = "pack"
     folders: tuple[str, ...] = ("shards",)
 
     def plan(self, retry: Retry, number: int) -> pa.Table:
@@ -89,9 +91,9 @@ class Pack:
             for name, (split, generation, clips) in shards.items()
         ]
 
-    def worker(self) -> Callable[[ShardJob], Rows]:
-        """Return the function that writes a shard."""
-        return PackShard(self.dataset.storage.root, self.settings)
+    def results(self, units: Sequence[ShardJob], jobs: int) -> Generator[Rows, None, None]:
+        """Do the units in worker processes."""
+        return in_processes(PackShard(self.dataset.storage.root, self.settings), units, jobs)
 
 
 def _failed(outcomes: pa.Table) -> set[str]:

@@ -1,4 +1,4 @@
-"""Written plans: what a run of a stage set out to do, kept as manifests/plans/STAGE-N.parquet.
+"""Written plans: what a run of a stage set out to do, kept as manifests/plans/NAME-N.parquet.
 
 A plan is finished when each of its clips has an outcome of the planned attempt. A run finishes
 the last plan before it makes another, so what an interrupted run meant to do is what is done.
@@ -16,23 +16,28 @@ from manifests.dataset import Dataset
 FOLDER = "manifests/plans"
 
 
-def numbers(dataset: Dataset, stage: str) -> list[int]:
-    """Return the numbers of a stage's plans, ascending."""
-    pattern = re.compile(rf"{stage}-(\d+)\.parquet")
+def numbers(dataset: Dataset, name: str) -> list[int]:
+    """Return the numbers of the plans of a name, ascending."""
+    pattern = re.compile(rf"{re.escape(name)}-(\d+)\.parquet")
     found = (pattern.fullmatch(name) for name in dataset.storage.list(FOLDER))
     return sorted(int(match[1]) for match in found if match)
 
 
-def read(dataset: Dataset, stage: str, number: int) -> pa.Table:
+def table_of(name: str) -> str:
+    """Return the table that a plan is: `download-youtube` is a part of the stage `download`."""
+    return f"plans/{name.partition('-')[0]}"
+
+
+def read(dataset: Dataset, name: str, number: int) -> pa.Table:
     """Return one plan."""
-    path = f"{FOLDER}/{stage}-{number}.parquet"
-    return tables.read_single(dataset.storage, path, f"plans/{stage}")[0]
+    path = f"{FOLDER}/{name}-{number}.parquet"
+    return tables.read_single(dataset.storage, path, table_of(name))[0]
 
 
-def write(dataset: Dataset, stage: str, plan: pa.Table, number: int) -> bool:
+def write(dataset: Dataset, name: str, plan: pa.Table, number: int) -> bool:
     """Keep a plan under its number; False when another process took that number first."""
-    data = tables.encode(f"plans/{stage}", plan)
-    return dataset.storage.create(f"{FOLDER}/{stage}-{number}.parquet", data)
+    data = tables.encode(table_of(name), plan)
+    return dataset.storage.create(f"{FOLDER}/{name}-{number}.parquet", data)
 
 
 def unfinished(plan: pa.Table, outcomes: pa.Table, asked: set[str]) -> pa.Table:

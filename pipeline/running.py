@@ -13,6 +13,7 @@ from manifests.reasons import MEANING, Reason
 from pipeline import stage
 from pipeline.acquire import Download
 from pipeline.clip import Settings
+from pipeline.crew import cores
 from pipeline.decode import Decode
 from pipeline.pack import Pack
 from pipeline.stage import Retry, Summary
@@ -63,7 +64,7 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
         for one in stages:
             _show_plan(dataset, one, options.retry, ui)
         return
-    jobs = options.jobs or stage.cores()
+    jobs = options.jobs or cores()
     summaries = [stage.run(dataset, one, jobs=jobs, retry=options.retry, ui=ui) for one in stages]
     _show(summaries, ui)
     ui.finish({"stages": [summary.as_dict() for summary in summaries]})
@@ -72,7 +73,7 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
 
 def _show_plan(dataset: Dataset, one: stage.Stage[Any], retry: Retry, ui: Ui) -> None:
     """Print what a run would do, without doing or writing anything."""
-    left, number = stage.remaining(dataset, one.name)
+    left, number = stage.remaining(dataset, one.plans)
     plan = one.plan(retry, number)
     values: dict[str, Any] = {"left_of_last_plan": len(left), "new": len(plan)}
     if one.name == "pack":

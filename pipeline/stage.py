@@ -1,7 +1,7 @@
 """The one place that owns skipping what is done, retry, progress, recording and interruption.
 
-A stage is a plan (pure), units of work cut from it, and a function unit → rows that runs in
-worker processes through joblib. Rows are committed at least every minute, with every shard, and
+A stage is a plan (pure), units of work cut from it, and what makes rows of them: worker processes
+or threads (pipeline/crew.py). Rows are committed at least every minute, with every shard, and
 when the run is interrupted; results are taken as they come. A resumed run finishes the written
 plan first. The engine's own cost is about 0.1 ms a unit.
 """
@@ -9,11 +9,9 @@ plan first. The engine's own cost is about 0.1 ms a unit.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -22,7 +20,6 @@ import pyarrow as pa
 from manifests import schema
 from manifests.console import Progress, Ui
 from manifests.dataset import Dataset
-from manifests.errors import StoppedError
 from pipeline import plans
 from pipeline.lock import holding
 
@@ -57,8 +54,13 @@ class Stage(Protocol, Generic[U]):
         """Cut plan rows into units of work, each with its number of clips."""
         ...
 
-    def worker(self) -> Callable[[U], Rows]:
-        """Return the picklable function that does one unit."""
+    @property
+    def plans(self) -> str:
+        """Under which name its plans are kept; the stage's own but for parts of a stage."""
+        ...
+
+    def results(self, units: Sequence[U], jobs: int) -> Generator[Rows, None, None]:
+        """Do the units and yield rows as they come; closing it ends the work."""
         ...
 
 
@@ -138,7 +140,7 @@ def run(dataset: Dataset, stage: Stage[Any], *, jobs: int, retry: Retry, ui: Ui)
 def _rounds(dataset: Dataset, stage: Stage[Any], retry: Retry, ui: Ui) -> Iterator[pa.Table]:
     """Yield what is left of the last plan, then what a new plan asks for."""
     while True:
-        left, number = remaining(dataset, stage.name)
+        left, number = remaining(dataset, stage.plans)
         if len(left):
             ui.note(f"{stage.name}: finishing plan {number - 1}, {len(left):,} clips left")
             yield left
@@ -147,19 +149,20 @@ def _rounds(dataset: Dataset, stage: Stage[Any], retry: Retry, ui: Ui) -> Iterat
             return
         # Where another process took the number, its plan is the one to finish: two plans for the
         # same clips would pack them twice.
-        if plans.write(dataset, stage.name, plan, number):
+        if plans.write(dataset, stage.plans, plan, number):
             yield plan
             return
 
 
-def remaining(dataset: Dataset, stage: str) -> tuple[pa.Table, int]:
-    """Return the rows of the last plan that have no outcome, and the next plan's number."""
-    known = plans.numbers(dataset, stage)
+def remaining(dataset: Dataset, name: str) -> tuple[pa.Table, int]:
+    """Return the rows of the last plan of a name that have no outcome, and the next number."""
+    known, table = plans.numbers(dataset, name), plans.table_of(name)
     if not known:
-        return schema.TABLES[f"plans/{stage}"].empty_table(), 0
-    plan = plans.read(dataset, stage, known[-1])
+        return schema.TABLES[table].empty_table(), 0
+    plan = plans.read(dataset, name, known[-1])
     asked = set(dataset.clips["clip_id"].to_pylist())
-    return plans.unfinished(plan, dataset.parts(stage), asked), known[-1] + 1
+    outcomes = dataset.parts(table.partition("/")[2])
+    return plans.unfinished(plan, outcomes, asked), known[-1] + 1
 
 
 def _work(
@@ -169,7 +172,7 @@ def _work(
     recorder = _Recorder(dataset, stage.name, summary, ui)
     with (
         ui.progress(len(todo), stage.name) as progress,
-        contextlib.closing(_results(stage.worker(), units, jobs)) as results,
+        contextlib.closing(stage.results([unit for unit, _ in units], jobs)) as results,
     ):
         try:
             for rows in results:
@@ -182,43 +185,3 @@ def _work(
 
 def _advance(progress: Progress, rows: Rows, stage: str, summary: Summary) -> None:
     progress.advance(len(rows.get(stage, ())), f"{summary.failed} failed" if summary.failed else "")
-
-
-def _results(
-    work: Callable[[Any], Rows], units: Sequence[tuple[Any, int]], jobs: int
-) -> Generator[Rows, None, None]:
-    """Yield each unit's rows as it ends, from `jobs` worker processes (1: in this one)."""
-    if jobs == 1 or len(units) == 1:
-        yield from map(work, (unit for unit, _ in units))
-        return
-    import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    parallel: Any = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    results: Any = parallel(joblib.delayed(work)(unit) for unit, _ in units)
-    try:
-        with _closing(results):
-            # `yield from` would close them itself, with the warning.
-            for rows in results:  # noqa: UP028
-                yield rows
-    except TerminatedWorkerError as error:
-        raise StoppedError(
-            "a worker process was killed, most likely for want of memory. Run the same command "
-            "again, with fewer --jobs if it happens twice; what was finished is kept."
-        ) from error
-
-
-@contextlib.contextmanager
-def _closing(results: Any) -> Iterator[None]:
-    """Close joblib's results without its warning of what was given up: that was asked for."""
-    try:
-        yield
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            results.close()
-
-
-def cores() -> int:
-    """Return the number of processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

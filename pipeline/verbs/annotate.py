@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from manifests.cli import Jobs, Root, Say, Strict, app, ends
 from pipeline.spec_options import SpecOptions
+
+if TYPE_CHECKING:
+    from manifests.console import Ui
+    from manifests.rows import Annotation
 
 verbs = app()
 kinds = app()
@@ -26,7 +31,16 @@ class Looking:
 
 
 Videos = Annotated[
-    Path, typer.Option("--videos", metavar="DIR", help="The folder that holds the videos.")
+    Path,
+    typer.Option(
+        "--videos", metavar="PATH", help="The folder that holds the videos, or a zip, tar or rar."
+    ),
+]
+Lists = Annotated[
+    str,
+    typer.Option(
+        "--lists", metavar="PATH|URL", help="The lists: a folder, a file, an archive or a URL."
+    ),
 ]
 
 
@@ -66,9 +80,7 @@ def annotate_folder(
 def annotate_ucf101(
     *,
     root: Root,
-    lists: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder with classInd.txt and the lists.")
-    ],
+    lists: Lists,
     videos: Videos,
     val: Annotated[
         str,
@@ -79,12 +91,97 @@ def annotate_ucf101(
     say: Say,
 ) -> None:
     """UCF101's three official splits, or your own lists in their format."""
-    from pipeline import annotating, running
+    from pipeline import annotating
     from pipeline.annotate.ucf101 import read_ucf101
 
     with ends(say) as ui:
-        chosen = spec.resolve()
-        found = read_ucf101(lists, val=annotating.val_option(val), seed=looking.seed)
-        folder = videos / "UCF-101" if (videos / "UCF-101").is_dir() else videos
-        options = running.Options(jobs=looking.jobs, retry="failed", strict=looking.strict)
-        annotating.annotate(root, found, chosen, looking.seed, folder, options, ui)
+        fraction = annotating.val_option(val, "seed")
+
+        def read(folder: Path) -> Annotation:
+            return read_ucf101(folder, val=fraction, seed=looking.seed)
+
+        below = videos / "UCF-101"
+        _annotate(root, lists, read, spec, looking, below if below.is_dir() else videos, ui)
+
+
+@kinds.command("hmdb51")
+def annotate_hmdb51(
+    *,
+    root: Root,
+    lists: Lists,
+    videos: Videos,
+    val: Annotated[
+        str,
+        typer.Option(
+            help="`unused`: the clips that a split leaves unused; or the part of train cut off as "
+            "val, by whole videos."
+        ),
+    ] = "unused",
+    looking: Looking,
+    spec: SpecOptions,
+    say: Say,
+) -> None:
+    """HMDB51's three official splits."""
+    from pipeline import annotating
+    from pipeline.annotate.hmdb51 import read_hmdb51
+
+    with ends(say) as ui:
+        fraction = annotating.val_option(val, "unused")
+
+        def read(folder: Path) -> Annotation:
+            return read_hmdb51(folder, val=fraction, seed=looking.seed)
+
+        _annotate(root, lists, read, spec, looking, videos, ui)
+
+
+@kinds.command("kinetics")
+def annotate_kinetics(
+    *,
+    root: Root,
+    lists: Lists,
+    videos: Annotated[
+        Path | None,
+        typer.Option(
+            "--videos", metavar="PATH", help="Folder or archive of ID_000010_000020.mp4 or ID.mp4."
+        ),
+    ] = None,
+    version: Annotated[
+        Literal["400", "600", "700", "700-2020"] | None,
+        typer.Option(help="Which Kinetics it is, where names and classes do not tell."),
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="A file with one class a line: fixes labels and order.")
+    ] = None,
+    looking: Looking,
+    spec: SpecOptions,
+    say: Say,
+) -> None:
+    """Kinetics-400, 600, 700 or 700-2020, from any release of its lists."""
+    from pipeline.annotate.kinetics import read_kinetics
+
+    with ends(say) as ui:
+
+        def read(folder: Path) -> Annotation:
+            return read_kinetics(folder, version=version, classes=classes)
+
+        _annotate(root, lists, read, spec, looking, videos, ui)
+
+
+def _annotate(
+    root: str,
+    lists: str,
+    read: Callable[[Path], Annotation],
+    spec: SpecOptions,
+    looking: Looking,
+    videos: Path | None,
+    ui: Ui,
+) -> None:
+    """Read lists, wherever they are, and keep what they ask for."""
+    from pipeline import annotating, running
+    from pipeline.annotate.lists_from import lists_from
+
+    chosen = spec.resolve()
+    with lists_from(lists) as folder:
+        found = read(folder)
+    options = running.Options(jobs=looking.jobs, retry="failed", strict=looking.strict)
+    annotating.annotate(root, found, chosen, looking.seed, videos, options, ui)

@@ -19,15 +19,25 @@ def status(
     split_set: Annotated[
         str | None, typer.Option(help="Count by this split set (default: the first).")
     ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Tell which of the videos this checkpoint has seen."),
+    ] = None,
     say: Say,
 ) -> None:
     """Show how far the clips are, per split and class, and why some failed."""
     from manifests.dataset import Dataset
+    from pipeline import checkpoint_leaks
     from pipeline import status as reporting
 
     with ends(say) as ui:
-        report = reporting.status(Dataset.open(root), split_set)
+        dataset = Dataset.open(root)
+        seen = checkpoint and checkpoint_leaks.leaks(dataset, checkpoint, split_set)
+        report = reporting.status(dataset, split_set)
         reporting.show(report, ui)
+        if seen:
+            checkpoint_leaks.show(seen, ui)
+            report["checkpoint"] = seen
         ui.finish(report)
 
 

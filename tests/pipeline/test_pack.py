@@ -20,7 +20,7 @@ from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import StoppedError
-from pipeline import stage
+from pipeline import pack, stage
 from pipeline.verify import verify
 
 Stages = Callable[..., dict[str, Any]]
@@ -157,7 +157,7 @@ def test_a_resumed_plan_keeps_its_layout_whatever_the_options(
 
 def _stop_after(monkeypatch: pytest.MonkeyPatch, shards: int) -> None:
     """Ctrl-C when so many units of work have come back."""
-    real = stage._results
+    real = pack.in_processes
 
     def results(*args: Any) -> Iterator[Any]:
         for number, found in enumerate(real(*args)):
@@ -165,7 +165,7 @@ def _stop_after(monkeypatch: pytest.MonkeyPatch, shards: int) -> None:
                 raise KeyboardInterrupt
             yield found
 
-    monkeypatch.setattr(stage, "_results", results)
+    monkeypatch.setattr(pack, "in_processes", results)
 
 
 def test_retry_tries_failed_clips_again_in_shards_of_their_own(

@@ -3,8 +3,7 @@
 import errno
 import os
 import signal
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,14 @@ from manifests.dataset import Dataset
 from manifests.errors import StoppedError
 from pipeline import outcome, plans, stage
 from pipeline.acquire import pending
+from pipeline.crew import in_processes
 from pipeline.stage import Retry, Rows
 
 
 class Counting:
     """A stage that does one clip a unit and remembers which."""
 
-    name = "decode"
+    name = plans = "decode"
     folders = ("clips",)
 
     def __init__(self, dataset: Dataset, work: Callable[[tuple[str, int]], Rows] | None = None):
@@ -41,8 +41,8 @@ class Counting:
         rows = zip(todo["clip_id"].to_pylist(), todo["attempt"].to_pylist(), strict=True)
         return [(row, 1) for row in rows]
 
-    def worker(self) -> Callable[[tuple[str, int]], Rows]:
-        return self._work
+    def results(self, units: Sequence[tuple[str, int]], jobs: int) -> Generator[Rows, None, None]:
+        return in_processes(self._work, units, jobs)
 
     def _do(self, unit: tuple[str, int]) -> Rows:
         self.done.append(unit)
@@ -201,27 +201,3 @@ def test_rows_are_committed_by_time_as_well(
     one._work = work
     run(one)
     assert seen[-1] > 0
-
-
-def test_results_given_up_are_closed_without_a_warning(
-    recwarn: pytest.WarningsRecorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import joblib
-
-    ends: list[str] = []
-
-    def given() -> Iterator[Rows]:
-        """Stands for joblib's results: closing them before their end warns."""
-        try:
-            while True:
-                yield {}
-        except GeneratorExit:
-            ends.append("closed")
-            warnings.warn("3 tasks have been cancelled", UserWarning, stacklevel=1)
-
-    monkeypatch.setattr(joblib, "Parallel", lambda **_: lambda tasks: given())
-    results = stage._results(_die, [(("a", 1), 1), (("b", 1), 1)], 2)
-    assert next(results) == {}
-    results.close()
-    assert ends == ["closed"]
-    assert not recwarn.list
