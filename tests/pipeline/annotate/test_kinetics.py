@@ -97,6 +97,17 @@ def test_leaks_between_splits_are_told(tmp_path: Path) -> None:
     assert (f"{OTHER}_000000_000010", "test") in splits(found)
 
 
+def test_a_label_said_later_is_the_clips(tmp_path: Path) -> None:
+    found = read(tmp_path, all=f"{HEADER},{ONE},0,10,test\na,{ONE},0,10,val\n")
+    assert [clip.label for clip in found.clips] == ["a"]
+
+
+def test_bad_lines_of_all_lists_are_counted_together(tmp_path: Path) -> None:
+    good, bad = f"{HEADER}a,{ONE},0,10,val\n", "a,short,0,10,val\n"
+    with pytest.raises(ClipmillError, match=r"train.csv:3: youtube_id 'short'.* 3 lines are bad"):
+        read(tmp_path, val=good + bad, train=good + bad * 2)
+
+
 def test_a_test_alone_has_no_labels(tmp_path: Path) -> None:
     found = read(tmp_path, test=f"youtube_id,time_start,time_end\n{ONE},0,10\n")
     assert found.labels == [] and found.clips[0].label is None

@@ -44,6 +44,11 @@ def test_flags_and_bad_lines_do_not_matter() -> None:
     assert (found.label, found.id, found.start, found.end, found.split) == (0, 1, 2, 3, 4)
 
 
+def test_ten_seconds_are_the_span_and_a_flag_is_none() -> None:
+    found = layout(f"0,abseiling,{IDS[0]},5,15,val")
+    assert (found.start, found.end, found.label) == (3, 4, 1)
+
+
 def test_a_class_of_eleven_letters_is_no_id() -> None:
     assert layout(*(f"headbanging,{video},5,15,val" for video in IDS)).id == 1
     assert layout(*(f"{video},headbanging,5,15,val" for video in IDS)).id == 0
