@@ -14,6 +14,14 @@ verbs = app()
 CheckpointFile = Annotated[
     Path, typer.Option("--checkpoint", metavar="FILE", help="best.safetensors of a run.")
 ]
+CheckpointOrRuns = Annotated[
+    Path,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="best.safetensors of a run; for --split-set all the folder of all runs.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -21,10 +29,12 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 def score(
     *,
     root: Root,
-    checkpoint: CheckpointFile,
+    checkpoint: CheckpointOrRuns,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    split_set: Annotated[str | None, typer.Option(help="Such as split2 (the first).")] = None,
+    split_set: Annotated[
+        str | None, typer.Option(help="Such as split2 (the first); all: each, and their mean.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Clips per step, over all processes.")] = 16,
     clips: Annotated[
         int, typer.Option(min=1, help="Windows in time of each clip, averaged (1: the middle).")
@@ -34,19 +44,18 @@ def score(
     say: Say,
 ) -> None:
     """Score a split's shards: predictions, metrics, classes, confusion matrix."""
-    from infer import score as scoring
+    from infer import splits
     from manifests.dataset import Dataset
-    from model.checkpoint import load
+    from manifests.splitsets import ALL
     from model.world import joined, rank
 
     with ends(say, speaks=rank() == 0) as ui, joined(device) as world:
         dataset = Dataset.open(root)
-        scoring.require_split(dataset, split, split_set)
-        weights = load(checkpoint, with_state=False)
-        report = scoring.score(
-            dataset, weights, split, split_set, batch, out, world, ui, clips, crops
-        )
-        scoring.show(report, out, ui)
+        how = (batch, out, world, ui, clips, crops)
+        if split_set == ALL:
+            report = splits.score_all(dataset, checkpoint, split, *how)
+        else:
+            report = splits.score_file(dataset, checkpoint, split, split_set, *how)
         ui.finish(report)
 
 

@@ -1,15 +1,11 @@
 """Score the packed clips of one split with a checkpoint, each clip once on any number of ranks.
 
-Writes predictions.parquet (top-5 and all logits a clip), metrics.json, classes.csv and
-confusion.png. Costs the network's forward pass; 500,000 clips of 600 classes keep 0.6 GB of
-float16 logits in memory on rank 0.
+Costs the network's forward pass; 500,000 clips of 600 classes keep 0.6 GB of float16 logits in
+memory on rank 0.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -19,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from infer.confusion import confusion_png
+from infer import results
 from infer.views import Position, positions
-from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from manifests.leaks import overlap
 from manifests.local import LocalStorage
+from manifests.seen import Seen, videos_of
 from manifests.spec import Window
 from model.checkpoint import Checkpoint
 from model.metrics import Metrics
@@ -33,8 +30,6 @@ from model.preprocess import Normalise
 from model.world import World
 from shards.plan import PAD
 from shards.stream import Stream
-
-TOP = 5
 
 
 def score(
@@ -48,10 +43,12 @@ def score(
     ui: Ui,
     clips: int = 1,
     crops: int = 1,
+    seen: Seen | None = None,
 ) -> dict[str, Any]:
     """Score a split and return its metrics; rank 0 writes the files.
 
     With several views (infer/views.py) a clip's logits are the logarithm of its mean probabilities.
+    `seen` is what the checkpoint was trained on: rank 0 counts the scored videos among it.
 
     Raises:
         ClipmillError: the checkpoint's ClipSpec or labels are not the data's.
@@ -90,11 +87,19 @@ def score(
         "trained_on": checkpoint.dataset_digest,
         "trained_epochs": checkpoint.metrics.get("epoch"),
         "versions": dict(checkpoint.versions),
+        "leaks": None if seen is None else _leaks(dataset, seen, stream),
     }
     if world.first:
-        _write(LocalStorage(out.absolute()), stream, logits, whole, checkpoint.labels, report)
+        results.write(
+            LocalStorage(out.absolute()), stream, logits, whole, checkpoint.labels, report
+        )
     world.wait()
     return report
+
+
+def _leaks(dataset: Dataset, seen: Seen, stream: Stream) -> dict[str, Any]:
+    videos = videos_of(dataset)
+    return overlap(seen, (videos[clip] for clip in stream.clip_ids)).as_dict()
 
 
 def _forward(
@@ -143,71 +148,6 @@ def _keep(logits: NDArray[np.float16], places: NDArray[np.int64], values: Tensor
     real = places != PAD
     logits[places[real]] = values.cpu().numpy()[real]
     return int(real.sum())
-
-
-def _write(
-    storage: LocalStorage,
-    stream: Stream,
-    logits: NDArray[np.float16],
-    metrics: Metrics,
-    labels: tuple[str, ...],
-    report: dict[str, Any],
-) -> None:
-    table = tables.from_rows("predictions", _predictions(stream, logits, report["views"]))
-    tables.write_single(storage, "predictions.parquet", "predictions", table)
-    per_class = metrics.per_class()
-    confusion = metrics.state()["confusion"].cpu().numpy()
-    storage.write("classes.csv", _classes_csv(labels, per_class).encode())
-    title = f"{report['dataset']} {report['split']}: top-1 {_percent(report['top1'])}"
-    storage.write("confusion.png", confusion_png(confusion, labels, title))
-    storage.write("metrics.json", (json.dumps(report, indent=1) + "\n").encode())
-
-
-def _predictions(stream: Stream, logits: NDArray[np.float16], views: int) -> list[dict[str, Any]]:
-    count = min(TOP, logits.shape[1])
-    probabilities = torch.from_numpy(logits).float().softmax(1)
-    best = probabilities.topk(count, 1)
-    labels = stream.samples.labels
-    return [
-        {
-            "clip_id": clip,
-            "label_id": None if labels[row] < 0 else int(labels[row]),
-            "top_ids": best.indices[row].tolist(),
-            "top_probabilities": best.values[row].tolist(),
-            "logits": logits[row],
-            "views": views,
-        }
-        for row, clip in enumerate(stream.clip_ids)
-    ]
-
-
-def _classes_csv(labels: tuple[str, ...], per_class: dict[str, Tensor]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["label_id", "label", *per_class])
-    for number, label in enumerate(labels):
-        values = (column[number].item() for column in per_class.values())
-        writer.writerow([number, label, *("" if value != value else value for value in values)])
-    return text.getvalue()
-
-
-def show(report: dict[str, Any], out: Path, ui: Ui) -> None:
-    """Print the result and where its files are."""
-    names = {"top1": "top-1", "top5": "top-5", "mean_recall": "mean class recall"}
-    rows = [("clips", f"{report['clips']:,}")]
-    if report["missing"]:
-        rows.append(("clips of the split that are not packed", f"{report['missing']:,}"))
-    if report["unlabelled"]:
-        rows.append(("clips without a label", f"{report['unlabelled']:,}"))
-    rows += [(title, _percent(report[name])) for name, title in names.items()]
-    rows.append(("loss", "" if report["loss"] is None else f"{report['loss']:.4f}"))
-    title = f"{report['dataset']}, {report['split']} of {report['split_set']}"
-    ui.table(title, (f"accuracy of {report['accuracy_of']}", "value"), rows)
-    ui.note(f"predictions.parquet, metrics.json, classes.csv, confusion.png are in {out}")
-
-
-def _percent(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.2%}"
 
 
 def _plain(value: float) -> float | None:

@@ -339,3 +339,25 @@ def torchrun() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def three_splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The learnable root annotated anew with three split sets of 28, 5 and 9 clips; read it."""
+    root = make_learnable(
+        tmp_path_factory.mktemp("three") / "root", ("train", "val", "test"), LEARNABLE
+    )
+    dataset = Dataset.open(str(root))
+    clips = [Clip(**row) for row in dataset.clips.to_pylist()]
+    names = [clip.clip_id for clip in clips if clip.label_id is not None]
+    sets = [f"split{number}" for number in (1, 2, 3)]
+    parts = ["train"] * 28 + ["val"] * 5 + ["test"] * 9
+    rows = [
+        SplitRow(name, clip, parts[(place + 14 * turn) % len(parts)])
+        for turn, name in enumerate(sets)
+        for place, clip in enumerate(names)
+    ]
+    labels = [Label(number, label, label) for number, label in enumerate(dataset.labels)]
+    found = Annotation("colours", clips, labels, rows, sets)
+    datasets.annotate(str(root), found, dataset.spec, dataset.seed, "videos")
+    return root

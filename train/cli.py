@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from typing import Annotated
 
@@ -24,7 +25,9 @@ def train(
     crop: Annotated[
         str | None, typer.Option(help="Pixels taken, as SIDE or HEIGHTxWIDTH (7/8 of stored).")
     ] = None,
-    split_set: Annotated[str | None, typer.Option(help="Such as split2 (the first).")] = None,
+    split_set: Annotated[
+        str | None, typer.Option(help="Such as split2 (the first); all: each in turn, in RUN/SET.")
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over train.")] = 100,
     batch: Annotated[int, typer.Option(help="Clips per step, over all processes.")] = 8,
     optimizer: Annotated[str, typer.Option(help="adam, adamw or sgd.")] = "adam",
@@ -53,7 +56,9 @@ def train(
     """Train a network on the shards; under torchrun on many GPUs."""
     from manifests.dataset import Dataset
     from manifests.sizes import pair
+    from manifests.splitsets import ALL
     from model.world import joined, rank
+    from train import splits
     from train.loop import train as loop
     from train.options import Options
     from train.run import Run
@@ -84,7 +89,14 @@ def train(
             seed=seed,
             save_minutes=save_minutes,
         )
-        result = loop(Dataset.open(root), options, Run(run), world, resume, ui)
+        dataset = Dataset.open(root)
+        if split_set == ALL:
+            options = dataclasses.replace(options, split_set=None)
+            result = splits.train_all(dataset, options, run, world, resume, ui)
+            splits.show(result, root, run, ui)
+            ui.finish(result)
+            return
+        result = loop(dataset, options, Run(run), world, resume, ui)
         ui.finish(result)
         kind = "best" if result["best"] else "last"
         command = ["clipmill", "score", "--root", root, "--checkpoint", result[kind]]

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from infer.score import require_split, score, show
+from infer.results import show
+from infer.score import require_split, score
 from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
