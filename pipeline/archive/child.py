@@ -117,4 +117,6 @@ def _confine(pid: int, cpu_seconds: int) -> None:
     }
     for kind, bound in limits.items():
         if hasattr(resource, "prlimit"):
+            _, hard = resource.prlimit(pid, kind)
+            bound = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
             resource.prlimit(pid, kind, (bound, bound))

@@ -152,10 +152,11 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         what = "is no regular file" if path.exists() else "does not exist"
         raise ClipmillError(f"{shown(path)} {what}; expected an archive. Check the path.")
     try:
-        with path.open("rb", buffering=0) as file:
-            yield cast(BinaryIO, file)
-    except PermissionError as error:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
         raise ClipmillError(f"cannot read {shown(path)}: {error.strerror}.") from error
+    with file:
+        yield cast(BinaryIO, file)
 
 
 def _counted(passed_over: Counter[str]) -> str:

@@ -27,10 +27,7 @@ class Rar4:
     def file(cls, name: bytes, data: bytes, mode: int = REGULAR, flags: int = 0, **lie: Any):
         size, packed = lie.get("size", len(data)), lie.get("packed", len(data))
         crc = lie.get("crc", zlib.crc32(data))
-        if flags & 0x100:
-            high = struct.pack("<II", packed >> 32, size >> 32)
-        else:
-            high = b""
+        high = struct.pack("<II", packed >> 32, size >> 32) if flags & 256 else b""
         fields = (packed & 0xFFFFFFFF, size & 0xFFFFFFFF, 3, crc, 0x52210000, 20, 0x30, len(name))
         body = struct.pack("<IIBIIBBHI", *fields, mode) + high + name
         return cls.block(0x74, 0x8000 | flags, body) + data

@@ -87,7 +87,7 @@ def test_a_damaged_header_names_its_place(tmp_path, rar):
     data[data.index(b"name.avi")] ^= 1
     path = tmp_path / "a.rar"
     path.write_bytes(data)
-    with pytest.raises(ClipmillError, match="header at .* has a wrong checksum"):
+    with pytest.raises(ClipmillError, match=r"header at .* has a wrong checksum"):
         read(path)
 
 
@@ -138,7 +138,7 @@ def test_without_a_reader_the_packages_are_named(tmp_path, rar, monkeypatch):
     path = tmp_path / "UCF101.rar"
     path.write_bytes(rar.archive([rar.file(b"a.avi", TEXT)]))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ClipmillError, match="apt install libarchive-tools.*apt install unar"):
+    with pytest.raises(ClipmillError, match=r"apt install libarchive-tools.*apt install unar"):
         read(path)
 
 
@@ -147,7 +147,7 @@ def test_the_second_reader_takes_over(tmp_path, rar, monkeypatch):
         pytest.skip("needs unar")
     bin = tmp_path / "bin"
     bin.mkdir()
-    os.symlink(shutil.which("unar"), bin / "unar")
+    (bin / "unar").symlink_to(str(shutil.which("unar")))
     broken = bin / "bsdtar"
     broken.write_text("#!/bin/sh\nhead -c 24010 /dev/zero; echo unsupported filter >&2; exit 1\n")
     broken.chmod(0o755)
@@ -169,7 +169,7 @@ def test_a_reader_that_sticks_is_ended(tmp_path, rar, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     path = tmp_path / "a.rar"
     path.write_bytes(rar.archive([rar.file(b"a.avi", TEXT)]))
-    with pytest.raises(rars.UnreadableRar, match="gave nothing for 0.2 s"):
+    with pytest.raises(rars.UnreadableRar, match=r"gave nothing for 0\.2 s"):
         list(Archive(path, Limits(stall_seconds=0.2), "bsdtar"))
 
 
