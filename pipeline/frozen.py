@@ -1,6 +1,6 @@
 """Compare a dataset folder with a list that `freeze` wrote: what is missing, extra, different.
 
-Keeps 16 bytes a clip of each side; 500,000 clips take some 10 s.
+Keeps 16 bytes a clip of each side; 500,000 clips take some 15 s.
 """
 
 from __future__ import annotations

@@ -68,6 +68,7 @@ def test_every_verb_passes_a_dropped_clip_over(root: Path) -> None:
         names = read_samples(dataset, split, None).clip_ids
         assert len(names) == count and not {clip, test} & set(names)
     assert not {clip, test} & set(dataset.clips["clip_id"].to_pylist())
+    assert not {clip, test} & set(dataset.splits_of(None)), "score says how many were asked for"
     assert not {clip, test} & set(frozen_rows(dataset, None)["clip_id"].to_pylist())
     funnel = status(dataset, None)
     assert funnel["dropped"] == 2
