@@ -21,7 +21,7 @@ def drop(
         typer.Option("--ids", metavar="ID|FILE...", help="Clip or video ids, or files of them."),
     ],
     more: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID|FILE]...", help="More of them.")
+        list[str] | None, typer.Argument(metavar="ID|FILE", help="More of them.")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Why; kept with the ids.")] = None,
     missing_ok: Annotated[
@@ -93,7 +93,12 @@ def card(
         Path | None, typer.Option(metavar="FILE", help="Where to (default: the root's README.md).")
     ] = None,
     licence: Annotated[
-        str | None, typer.Option("--license", help="The licence, as Hugging Face names it.")
+        str | None,
+        typer.Option(
+            "--license",
+            envvar="CLIPMILL_CARD_LICENSE",
+            help="The licence, as Hugging Face names it.",
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write over a text that is not a card as written.")
