@@ -142,3 +142,7 @@ def test_the_mean_lies_between_the_extremes(found):
         low, mean, high = (report[title][name] for title in ("lowest", "mean", "highest"))
         assert low - 1e-9 <= mean <= high + 1e-9
         assert (report["deviation"][name] is None) == (len(column) == 1)
+        if len(column) > 1:
+            squares = sum((value - mean) ** 2 for value in column)
+            expected = (squares / (len(column) - 1)) ** 0.5
+            assert report["deviation"][name] == pytest.approx(expected, abs=1e-6)
