@@ -15,7 +15,7 @@ from manifests.rows import SPLITS, Annotation
 from manifests.spec import ClipSpec
 from manifests.storage import open_storage
 from pipeline import running
-from pipeline.exchanged import changed_videos, forget_tensors
+from pipeline.exchanged import changed_videos, forget_tensors, videos_before
 
 
 def annotate(
@@ -29,7 +29,8 @@ def annotate(
 ) -> None:
     """Write the tables of an annotation and look at each clip's video.
 
-    Without `videos` none is looked at: `clipmill download` gets them. Annotating again looks again
+    Without `videos` it is where the last annotate said; where none did, `clipmill download` gets
+    them, and none is looked at. Annotating again looks again
     at the videos that were missing or unreadable, and at those that are others than before.
 
     Raises:
@@ -39,8 +40,9 @@ def annotate(
         ui.note(text)
     for text in found.warnings:
         ui.warn(text)
-    place = None if videos is None else videos.absolute()
-    changed = changed_videos(open_storage(root), found.clips, place) if place else {}
+    storage = open_storage(root)
+    place = videos_before(storage) if videos is None else videos.absolute()
+    changed = changed_videos(storage, found.clips, place) if place else {}
     dataset = datasets.annotate(root, found, spec, seed, str(place or ""))
     if changed:
         ui.note(f"{len(changed):,} clips have another video than before; it is looked at anew")
@@ -60,7 +62,7 @@ def annotate(
         ("split set", "train", "val", "test"),
         [(name, *_counts(found, name)) for name in found.split_sets],
     )
-    if videos is None:
+    if place is None:
         ui.note(f"Next: clipmill download --root {shlex.quote(root)}")
         return
     running.run(root, ["download"], dataclasses.replace(options, changed=changed), ui)

@@ -45,7 +45,7 @@ def changed_videos(storage: Storage, clips: Iterable[Clip], videos: Path | None)
     known = {row["clip_id"]: row for row in rows.to_pylist() if row["clip_id"] not in dropped}
     samples = tables.read_parts(storage, "manifests/samples", "samples")
     packed = set(samples["clip_id"].to_pylist())
-    moved = _videos_or_none(storage) != str(videos)
+    moved = videos_before(storage) != videos
     places = Places(storage.local("."), videos)
     spans = {
         clip.clip_id: Span(clip.source, clip.start_s, clip.end_s)
@@ -84,11 +84,12 @@ def changed_videos(storage: Storage, clips: Iterable[Clip], videos: Path | None)
     return found
 
 
-def _videos_or_none(storage: Storage) -> str | None:
-    """The folder of videos that the last annotate named, if it is known."""
+def videos_before(storage: Storage) -> Path | None:
+    """The place of videos that the last annotate named, if it is known."""
     if storage.size(FILE) is None:
         return None
-    return Dataset.open(storage.root).videos
+    before = Dataset.open(storage.root).videos
+    return Path(before) if before else None
 
 
 def _is_same(

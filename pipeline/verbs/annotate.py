@@ -67,7 +67,7 @@ def annotate_folder(
     from pipeline.annotate.folder import read_folder
 
     with ends(say) as ui:
-        title = name or videos.absolute().name
+        title = name or (videos.stem if videos.is_file() else videos.absolute().name)
         chosen = spec.resolve()
         found = read_folder(
             videos, csv=csv, val=val, test=test, seed=looking.seed, name=title, classes=classes

@@ -148,6 +148,15 @@ def test_without_videos_none_is_looked_at(
     assert said[-1] == f"Next: clipmill download --root {root}"
 
 
+def test_without_videos_it_is_where_the_last_annotate_said(tmp_path: Path, own: Path) -> None:
+    root, options = tmp_path / "root", running.Options(jobs=1)
+    annotate(root, own)
+    found = read_folder(own, csv=None, val=0, test=0, seed=0, name="mine")
+    annotating.annotate(str(root), found, SPEC, 0, None, options, Ui(quiet=True))
+    assert Dataset.open(str(root)).videos == str(own)
+    assert [row["status"] for row in rows(root, "download")] == ["done"] * 4
+
+
 @pytest.mark.shared
 def test_the_real_videos(tmp_path: Path, shared: Path, run_stages: Stages) -> None:
     root = tmp_path / "root"
