@@ -109,7 +109,10 @@ class Archive:
     ) -> Iterator[Member]:
         """Yield the members of an archive inside, or the file itself if it is none after all."""
         with copies.copied(file, name) as copy:
-            entries = _entries(copy, meter, self._reader)
+            try:
+                entries = _entries(copy, meter, self._reader)
+            except ClipmillError:  # begins like a compressed file by chance
+                entries = None
             if entries is None:
                 copy.seek(0)
                 yield Member(name, size, copy)

@@ -129,7 +129,7 @@ def _directory(file: BinaryIO, size: int, meter: Meter) -> tuple[int, int]:
 
 def _check_places(members: list[zipfile.ZipInfo], end: int, meter: Meter) -> None:
     """Refuse members that share bytes: what overlaps is a bomb."""
-    for info, after in zip(members, [*members[1:], None], strict=True):
-        stop = end if after is None else after.header_offset
+    for number, info in enumerate(members, 1):
+        stop = members[number].header_offset if number < len(members) else end
         if info.header_offset < 0 or info.header_offset + _LOCAL + info.compress_size > stop:
             raise meter.hostile(f"holds {info.filename[:200]!r} over the bytes of other members")
