@@ -15,7 +15,7 @@ from manifests.rows import SPLITS, Annotation
 from manifests.spec import ClipSpec
 from manifests.storage import open_storage
 from pipeline import running
-from pipeline.exchanged import changed_videos, forget_tensors, videos_before
+from pipeline.acquiring.exchanged import changed_videos, forget_tensors, videos_before
 
 
 def annotate(

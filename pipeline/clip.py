@@ -19,7 +19,7 @@ from manifests import tables
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from manifests.spec import ClipSpec
-from pipeline.locate import Places
+from pipeline.acquiring.locate import Places
 from pipeline.video.decoder import Backend, Limits
 from pipeline.video.errors import VideoError
 from pipeline.worker import decoder

@@ -19,7 +19,7 @@ from manifests import tables
 from manifests.dataset import Dataset
 from manifests.storage import Storage, open_storage
 from pipeline import outcome
-from pipeline.acquire import pending
+from pipeline.acquiring.acquire import pending
 from pipeline.clip import Job, Settings, acquired, jobs_of, make, stored_spec
 from pipeline.crew import in_processes
 from pipeline.stage import Retry, Rows

@@ -19,7 +19,7 @@ from manifests import tables
 from manifests.dataset import Dataset
 from manifests.storage import Storage, open_storage
 from pipeline import outcome, plans
-from pipeline.acquire import pending
+from pipeline.acquiring.acquire import pending
 from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make
 from pipeline.crew import in_processes
 from pipeline.packplan import plan_shards, shard_split

@@ -11,7 +11,7 @@ from manifests.console import Ui, clock, size
 from manifests.dataset import Dataset
 from manifests.reasons import MEANING, Reason
 from pipeline import stage
-from pipeline.acquire import Download
+from pipeline.acquiring.acquire import Download
 from pipeline.clip import Settings
 from pipeline.crew import cores
 from pipeline.decode import Decode

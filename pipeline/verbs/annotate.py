@@ -95,7 +95,7 @@ def annotate_ucf101(
     from pipeline.annotate.ucf101 import read_ucf101
 
     with ends(say) as ui:
-        fraction = annotating.val_option(val, "seed")
+        fraction: float | Literal["seed"] = annotating.val_option(val, "seed")
 
         def read(folder: Path) -> Annotation:
             return read_ucf101(folder, val=fraction, seed=looking.seed)
@@ -126,7 +126,7 @@ def annotate_hmdb51(
     from pipeline.annotate.hmdb51 import read_hmdb51
 
     with ends(say) as ui:
-        fraction = annotating.val_option(val, "unused")
+        fraction: float | Literal["unused"] = annotating.val_option(val, "unused")
 
         def read(folder: Path) -> Annotation:
             return read_hmdb51(folder, val=fraction, seed=looking.seed)

@@ -22,7 +22,7 @@ def demo(
     say: Say,
 ) -> None:
     """Make videos, pack them, train, score and predict: the whole road in a few minutes."""
-    from pipeline import demo as road
+    from pipeline.demonstrating import demo as road
 
     with ends(say) as ui:
         road.run(out, clips, ui)

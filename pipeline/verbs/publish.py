@@ -35,7 +35,7 @@ def drop(
 ) -> None:
     """Take clips out for good: no verb plans, packs, reads or counts them from now on."""
     from manifests.dataset import Dataset
-    from pipeline import drop as dropping
+    from pipeline.publishing import drop as dropping
 
     with ends(say) as ui:
         report = dropping.drop(
@@ -68,8 +68,8 @@ def freeze(
     """List the exact clips that are there, with a digest to cite; or compare with such a list."""
     from manifests.dataset import Dataset
     from manifests.errors import ClipmillError
-    from pipeline import freeze as freezing
-    from pipeline import frozen
+    from pipeline.publishing import freeze as freezing
+    from pipeline.publishing import frozen
 
     with ends(say) as ui:
         dataset = Dataset.open(root)
@@ -107,7 +107,7 @@ def card(
 ) -> None:
     """Write the dataset card, with which Hugging Face `datasets` reads the shards."""
     from manifests.dataset import Dataset
-    from pipeline import card as cards
+    from pipeline.publishing import card as cards
 
     with ends(say) as ui:
         report = cards.write_card(Dataset.open(root), out, licence=licence, force=force)

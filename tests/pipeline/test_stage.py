@@ -15,7 +15,7 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import StoppedError
 from pipeline import outcome, plans, stage
-from pipeline.acquire import pending
+from pipeline.acquiring.acquire import pending
 from pipeline.crew import in_processes
 from pipeline.stage import Retry, Rows
 

@@ -18,9 +18,9 @@ from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
 from manifests.rows import SPLITS
-from pipeline.card_header import header
-from pipeline.card_text import body
-from pipeline.freeze import digest, frozen_rows
+from pipeline.publishing.card_header import header
+from pipeline.publishing.card_text import body
+from pipeline.publishing.freeze import digest, frozen_rows
 
 FILE = "README.md"
 _MARK = re.compile(r"<!-- clipmill card ([0-9a-f]{16}): .* -->\n\Z")

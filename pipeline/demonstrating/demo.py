@@ -19,7 +19,7 @@ from pathlib import Path
 from manifests.console import Ui, clock
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
-from pipeline import demo_videos
+from pipeline.demonstrating import demo_videos
 
 INTERRUPTED = 130
 STOPPED = 3

@@ -21,8 +21,8 @@ from manifests.reasons import Reason
 from manifests.rows import Clip
 from manifests.storage import Storage
 from pipeline import outcome
-from pipeline.finding import File, Span, find
-from pipeline.locate import Places, is_own
+from pipeline.acquiring.finding import File, Span, find
+from pipeline.acquiring.locate import Places, is_own
 from shards.read import file_sha256
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from manifests.console import size
 from manifests.dataset import Dataset
 from manifests.spec import ClipSpec
-from pipeline.card_header import HUB_SPLITS
+from pipeline.publishing.card_header import HUB_SPLITS
 
 _ALL_CLASSES = 30  # shown at once; more are folded
 

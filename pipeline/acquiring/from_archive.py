@@ -12,11 +12,11 @@ from pathlib import Path
 
 from manifests.console import Ui
 from manifests.storage import Storage
+from pipeline.acquiring.finding import Span, stems
+from pipeline.acquiring.locate import YOUTUBE, own_stem
 from pipeline.annotate.sources import SCHEME, path_of
 from pipeline.annotate.text import shown
 from pipeline.annotate.walk import is_media
-from pipeline.finding import Span, stems
-from pipeline.locate import YOUTUBE, own_stem
 
 MB = 1_000_000
 

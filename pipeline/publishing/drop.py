@@ -19,9 +19,9 @@ from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from pipeline.acquiring.locate import is_own
 from pipeline.decode import tensor_path
-from pipeline.drop_ids import nearest, read_ids
-from pipeline.locate import is_own
+from pipeline.publishing.drop_ids import nearest, read_ids
 
 TABLE = "dropped"
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from manifests.storage import Storage
+from pipeline.acquiring.locate import OWN, YOUTUBE, Places, own_stem
 from pipeline.annotate.sources import SCHEME, source_of
 from pipeline.annotate.walk import walk
-from pipeline.locate import OWN, YOUTUBE, Places, own_stem
 
 
 class Span(NamedTuple):

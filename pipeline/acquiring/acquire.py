@@ -21,10 +21,10 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from pipeline import outcome, plans
+from pipeline.acquiring.finding import File, Span, find, own_folders
+from pipeline.acquiring.from_archive import take_out
+from pipeline.acquiring.locate import Places
 from pipeline.crew import in_processes
-from pipeline.finding import File, Span, find, own_folders
-from pipeline.from_archive import take_out
-from pipeline.locate import Places
 from pipeline.stage import Retry, Rows
 from pipeline.video.decoder import Limits
 from pipeline.video.errors import VideoError

@@ -22,8 +22,8 @@ from manifests.console import Ui
 from manifests.errors import StoppedError
 from manifests.local import LocalStorage
 from pipeline.crew import cores
-from pipeline.drawing import SIDE
-from pipeline.synthetic import CLASSES, Frames, render
+from pipeline.demonstrating.drawing import SIDE
+from pipeline.demonstrating.synthetic import CLASSES, Frames, render
 
 RATE = 12  # frames a second: two seconds a clip
 GROUP = 4  # clips

@@ -20,7 +20,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from manifests.errors import unknown
-from pipeline.drawing import Floats, Path, background, clutter, draw, shape, vivid, window
+from pipeline.demonstrating.drawing import (
+    Floats,
+    Path,
+    background,
+    clutter,
+    draw,
+    shape,
+    vivid,
+    window,
+)
 
 Frames = NDArray[np.uint8]
 

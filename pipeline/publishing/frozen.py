@@ -19,7 +19,7 @@ from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
 from manifests.spec import ClipSpec
-from pipeline.freeze import TABLE, digest, frozen_rows, lines
+from pipeline.publishing.freeze import TABLE, digest, frozen_rows, lines
 
 EXAMPLES = 5
 

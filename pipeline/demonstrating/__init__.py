@@ -1,0 +1,1 @@
+"""`clipmill demo`: made-up actions, and the whole road on them."""

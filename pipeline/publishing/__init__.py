@@ -1,0 +1,1 @@
+"""For a dataset folder that others see: take clips out, freeze a list, write the card."""
