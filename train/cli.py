@@ -47,6 +47,9 @@ def train(
         float, typer.Option(help="Zoom into parts of at least this area (1: off).")
     ] = 1.0,
     jitter: Annotated[float, typer.Option(help="Strength of colour changes (0: off).")] = 0.0,
+    ema: Annotated[
+        float, typer.Option(help="Decay a step of averaged weights, such as 0.99 (0: off).")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     save_minutes: Annotated[float, typer.Option(help="Between checkpoints in an epoch.")] = 10.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -86,6 +89,7 @@ def train(
             flip=flip,
             least_area=least_area,
             jitter=jitter,
+            ema=ema,
             seed=seed,
             save_minutes=save_minutes,
         )

@@ -108,11 +108,11 @@ def evaluate(session: Session) -> dict[str, float]:
     """Return loss, top-1 and top-5 on val: each clip once, whatever the number of ranks."""
     assert session.val is not None
     metrics = Metrics(session.network.spec.num_classes, session.world.device)
-    session.network.eval()
+    network = session.kept.eval()
     with torch.inference_mode():
         for batch in session.val:
             device = session.world.device
-            logits = session.network(session.normalise(batch.pixels.to(device)))
+            logits = network(session.normalise(batch.pixels.to(device)))
             metrics.update(logits, batch.labels.to(device), batch.valid.to(device))
     return _summed(session, metrics)
 

@@ -41,6 +41,7 @@ class Options:
     flip: bool = True
     least_area: float = 1.0
     jitter: float = 0.0
+    ema: float = 0.0
     seed: int = 0
     save_minutes: float = 10.0
 
@@ -60,6 +61,7 @@ class Options:
             ("label_smoothing", 0.0, 0.99),
             ("least_area", 0.01, 1.0),
             ("jitter", 0.0, 1.0),
+            ("ema", 0.0, 0.999999),
             ("save_minutes", 0.0, 1e6),
             ("seed", 0, 2**32 - 1),
         ):
@@ -85,10 +87,10 @@ class Options:
 
     def require_same(self, saved: dict[str, Any], where: str) -> None:
         """Raise where a continued run would differ from what it continues."""
-        mine = self.as_dict()
+        mine, before = self.as_dict(), Options().as_dict() | saved
         for key, value in mine.items():
-            if key not in FREE and saved.get(key) != value:
+            if key not in FREE and before[key] != value:
                 raise ClipmillError(
-                    f"{where} was started with {key} {saved.get(key)!r}, now it is {value!r}. "
+                    f"{where} was started with {key} {before[key]!r}, now it is {value!r}. "
                     "Resume with the same options, or start a new run in another folder."
                 )

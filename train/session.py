@@ -27,6 +27,7 @@ from model.metrics import Metrics
 from model.preprocess import MEAN, STD, Normalise
 from model.world import World
 from shards.stream import Stream, read_samples
+from train import average
 from train.optim import OPTIMIZERS
 from train.options import Options
 from train.run import Run
@@ -49,11 +50,17 @@ class Session:
     val: Stream | None
     metrics: Metrics
     class_weights: torch.Tensor | None = None
+    average: Network | None = None
     seen: Seen | None = None
     log: list[dict[str, Any]] = field(default_factory=list)
     best_top1: float = -1.0
     saved: float = field(default_factory=time.monotonic)
     waited: float = 0.0
+
+    @property
+    def kept(self) -> Network:
+        """The network that is evaluated and kept: the average where there is one."""
+        return self.average or self.network
 
 
 def start(dataset: Dataset, options: Options, run: Run, world: World, ui: Ui) -> Session:
@@ -105,6 +112,7 @@ def start(dataset: Dataset, options: Options, run: Run, world: World, ui: Ui) ->
         val,
         Metrics(classes, world.device),
         class_weights(stream, classes).to(world.device) if options.balance else None,
+        average.begun(network) if options.ema else None,
         _seen(dataset, options, stream, val) if world.first else None,
     )
 
@@ -140,6 +148,8 @@ def save(session: Session, path: Path, with_state: bool = True) -> None:
             "log": session.log,
             "best_top1": session.best_top1,
         }
+        if session.average is not None:
+            state["network"] = session.network.state_dict()
         last = session.log[-1] if session.log else {}
         checkpoints.save(
             path,
@@ -150,7 +160,7 @@ def save(session: Session, path: Path, with_state: bool = True) -> None:
                 mean=session.normalise.mean,
                 std=session.normalise.std,
                 labels=tuple(session.dataset.labels),
-                weights=session.network.state_dict(),
+                weights=session.kept.state_dict(),
                 dataset=session.dataset.name,
                 dataset_digest=session.train.digest,
                 metrics=last,
@@ -171,7 +181,9 @@ def restore(session: Session) -> None:
     session.options.require_same(state["options"], where)
     saved.require_spec(session.dataset.spec, session.dataset.storage.root)
     saved.require_labels(session.dataset.labels, session.dataset.storage.root)
-    session.network.load_state_dict(saved.weights)
+    session.kept.load_state_dict(saved.weights)
+    if session.average is not None:
+        session.network.load_state_dict(state["network"])
     session.optimizer.load_state_dict(state["optimizer"])
     session.plateau.load_state_dict(state["plateau"])
     session.train.load_state_dict(state["stream"])

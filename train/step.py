@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from model.layers import Network
 from model.world import World
 from shards.stream import Batch
-from train import augment
+from train import augment, average
 from train.optim import factor_at, scale_rates
 from train.session import Session
 
@@ -54,6 +54,8 @@ def step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     loss.backward()
     session.optimizer.step()
     _average_buffers(session.network, session.world)
+    if session.average is not None:
+        average.update(session.average, session.network, options.ema, number)
     session.metrics.update(logits.detach(), labels)
     return loss.detach()
 

@@ -43,6 +43,7 @@ BUSY = {
     "warmup_epochs": 0.5,
     "least_area": 0.6,
     "jitter": 0.2,
+    "ema": 0.9,
     "seed": 5,
 }
 

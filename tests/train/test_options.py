@@ -19,6 +19,7 @@ BOUNDS = {
     "label_smoothing": (0.0, 0.99),
     "least_area": (0.01, 1.0),
     "jitter": (0.0, 1.0),
+    "ema": (0.0, 0.999999),
     "save_minutes": (0.0, 1e6),
     "seed": (0, 2**32 - 1),
 }
@@ -79,6 +80,7 @@ def test_continuing_may_change_epochs_and_saving_alone():
         "flip": False,
         "least_area": 0.5,
         "jitter": 0.5,
+        "ema": 0.9,
         "seed": 1,
     }
     names = {field.name for field in dataclasses.fields(Options)}
