@@ -176,7 +176,8 @@ def tar_headers_without_end(rng, n, rar):
 
 
 @kind(
-    r"more than 1,000 records|PAX record|a member's size|absolute name|ends [0-9,]+ bytes before|it ends inside"
+    r"more than 1,000 records|PAX record|a member's size|absolute name"
+    r"|ends [0-9,]+ bytes before|it ends inside"
 )
 def tar_odd_records(rng, n, rar):
     odd = (b"6 a=b\n" * 9000, b"9" * 60_000, b"99999 path=x\n", b"0 path=x\n", b"-9 path=x\n")

@@ -59,6 +59,18 @@ def test_members_can_be_left_unread(tmp_path, rar, reader):
     assert got == [(f"{i}.avi", BYTES[:10]) for i in range(9)]
 
 
+def test_what_is_as_large_as_its_archive_is_no_bomb(tmp_path, rar, reader):
+    from pipeline.archive.limits import Limits
+
+    path = tmp_path / "a.rar"
+    path.write_bytes(rar.archive([rar.file(b"%d.avi" % i, BYTES) for i in range(40)]))
+    tight = Limits(free_bytes=1 << 18, ratio=2)
+    assert sum(len(m.file.read()) for m in Archive(path, tight, reader)) == 40 * len(BYTES)
+    inner = path.read_bytes()
+    path.write_bytes(rar.archive([rar.file(b"i.rar", inner)]))
+    assert sum(len(m.file.read()) for m in Archive(path, tight, reader)) == 40 * len(BYTES)
+
+
 def test_a_rar_of_rars_composes_the_names(tmp_path, rar, reader):
     inner = rar.archive([rar.file(b"wave/x.avi", TEXT)])
     path = tmp_path / "hmdb51_org.rar"
