@@ -1,8 +1,8 @@
-"""The eight operations with which storage changes a disk, and nothing else.
+"""The nine operations with which storage changes a disk, and nothing else.
 
 They stand alone so that the fault tests can count, fail, kill at and log every one of them
 (tests/manifests/faults.py replaces the functions of this module). Each is one system call, but
-for `write`, which repeats until all bytes are taken.
+for `write`, which repeats until all bytes are taken, and `extend`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,21 @@ from pathlib import Path
 def create(path: Path) -> int:
     """Create a file that must not exist and return its descriptor, open for writing."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+
+def extend(path: Path, size: int) -> int:
+    """Open a file to go on after its first `size` bytes, cut off there, and return its descriptor.
+
+    Made if it is not there.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        os.ftruncate(fd, size)
+        os.lseek(fd, size, os.SEEK_SET)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def write(fd: int, data: bytes | memoryview) -> None:

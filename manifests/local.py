@@ -108,6 +108,31 @@ class LocalStorage:
             disk.sync_folder(final.parent)
 
     @contextlib.contextmanager
+    def part(self, path: str, size: int) -> Iterator[Writer]:
+        """Go on writing a file after its first `size` bytes; what was written is synced and stays
+        whatever ends the block.
+        """
+        final = self._path(path)
+        with self._stopping(path):
+            self._make_folders(final.parent)
+            fd = disk.extend(final, size)
+            try:
+                try:
+                    yield _Descriptor(fd)
+                finally:
+                    disk.sync(fd)
+            finally:
+                os.close(fd)
+
+    def publish(self, part: str, path: str) -> None:
+        """Give a file that `part` wrote its final name, replacing what had it."""
+        final = self._path(path)
+        with self._stopping(path):
+            self._make_folders(final.parent)
+            disk.rename(self._path(part), final)
+            disk.sync_folder(final.parent)
+
+    @contextlib.contextmanager
     def _beside(self, final: Path) -> Iterator[tuple[int, Path]]:
         """Open a temporary file beside `final`; nothing of it stays when an exception passes."""
         self._make_folders(final.parent)

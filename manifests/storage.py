@@ -46,6 +46,16 @@ class Storage(Protocol):
         """Write a large file in pieces; it appears when the block ends without an exception."""
         ...
 
+    def part(self, path: str, size: int) -> contextlib.AbstractContextManager[Writer]:
+        """Go on writing a file after its first `size` bytes; what was written is synced and stays
+        whatever ends the block.
+        """
+        ...
+
+    def publish(self, part: str, path: str) -> None:
+        """Give a file that `part` wrote its final name, replacing what had it."""
+        ...
+
     def list(self, folder: str) -> dict[str, int]:
         """Return names and sizes of a folder's files, temporary ones left out, sorted by name."""
         ...

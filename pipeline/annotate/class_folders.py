@@ -58,9 +58,9 @@ def read_class_folders(videos: Path, found: rows.Annotation) -> list[Listed]:
 
 def _inside(archive: Path, found: rows.Annotation) -> Walk:
     """Return what an archive holds, below the folder that holds everything if there is one."""
-    from pipeline.archive.members import members
+    from pipeline.archive.listing import names
 
-    seen, through = walk_names(member.name for member in members(archive)), ""
+    seen, through = walk_names(names(archive)), ""
     while top := _common_top(seen.files):
         through += top
         seen.files = [path.removeprefix(top) for path in seen.files]

@@ -40,6 +40,7 @@ FACTS = {
     "flipped": "truth",
     "packets": "number",
     "size": "size",
+    "missing_s": "real",
 }
 COUNTS = {
     "stride": "number or null",

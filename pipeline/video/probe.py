@@ -45,6 +45,7 @@ class Probe:
 
     `width` and `height` are as coded; `rotation` (clockwise, after a vertical flip where
     `flipped`) turns them upright. `packets` counts those that should give a frame each.
+    `missing_s` is how much earlier the packets end than the video stream claims: a cut file.
     """
 
     container: str
@@ -57,6 +58,7 @@ class Probe:
     flipped: bool
     packets: int
     size: int
+    missing_s: float
     times: Times
 
 
@@ -124,6 +126,7 @@ def scan(fd: int, max_pixels: int) -> Scan:
             flipped=orientation.flipped,
             packets=len(times),
             size=os.fstat(fd).st_size,
+            missing_s=_missing(stream, keys, fps or rate),
             times=times,
         )
         margin = 0 if reordered else REORDERING.get(codec, REORDERING_OTHERS)
@@ -164,6 +167,14 @@ def _keys(stamps: list[Stamp], rate: float) -> tuple[Times, bool]:
     if stamps and all(stamp.dts is not None for stamp in stamps):
         return np.array([stamp.dts for stamp in stamps], dtype=np.float64), False
     return np.arange(len(stamps), dtype=np.float64) / rate, False
+
+
+def _missing(stream: VideoStream, keys: Times, rate: float) -> float:
+    """Seconds by which the packets end before the length that the stream's header claims."""
+    if not stream.duration or not stream.time_base:
+        return 0.0
+    covered = float(keys.max() - keys.min()) + 1 / rate
+    return max(0.0, float(stream.duration * stream.time_base) - covered)
 
 
 def _orientation(frame: VideoFrame) -> Orientation:

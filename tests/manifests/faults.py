@@ -26,9 +26,19 @@ from manifests import disk
 from manifests.errors import ClipmillError, StoppedError
 from manifests.local import LocalStorage
 
-OPERATIONS = ("create", "write", "sync", "rename", "link", "unlink", "mkdir", "sync_folder")
+OPERATIONS = (
+    "create",
+    "extend",
+    "write",
+    "sync",
+    "rename",
+    "link",
+    "unlink",
+    "mkdir",
+    "sync_folder",
+)
 FAULTS = ("KILL", "EIO", "LATE", "ENOSPC", "SHORT")
-NEEDS_SPACE = {"create", "write", "rename", "link", "mkdir"}
+NEEDS_SPACE = {"create", "extend", "write", "rename", "link", "mkdir"}
 KILLED, STOPPED, REFUSED, CRASHED = -signal.SIGKILL, 3, 2, 99
 
 
@@ -222,6 +232,11 @@ class Disk:
         name, args = entry[0], entry[1]
         if name == "create":
             file = self._folder(args[0].parent).now[args[0].name] = _File()
+            self.open[entry[2]] = file
+        elif name == "extend":
+            names = self._folder(args[0].parent).now
+            file = names.setdefault(args[0].name, _File())
+            file.data = file.data[: args[1]]
             self.open[entry[2]] = file
         elif name == "write":
             self.open[args[0]].data += args[1]

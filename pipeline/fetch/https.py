@@ -1,0 +1,101 @@
+"""Videos by plain web addresses: one request a file where nothing goes wrong.
+
+A file is resumed where an earlier run left it. It counts when it has the length that the server
+said; what it holds is looked at by whoever records it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import unquote, urlsplit
+
+from manifests.reasons import Reason
+from pipeline.acquiring.locate import own_stem
+from pipeline.annotate.walk import is_media
+from pipeline.fetch import partfile
+from pipeline.fetch.body import Body
+from pipeline.fetch.errors import FetchError
+from pipeline.fetch.pace import host_of
+from pipeline.fetch.source import Arrived, Refused, Tools, Want
+from pipeline.fetch.taxonomy import Rule, Then
+
+ADDRESS = re.compile(r"https?://[^/\s]", re.IGNORECASE)
+Unit = tuple[Want, ...]
+PAGE = Rule(Then.RETRY, Reason.FORMAT, ())
+
+
+class Https:
+    """Sources that begin with http:// or https://."""
+
+    name = "https"
+
+    def serves(self, source: str) -> bool:
+        """Whether a source URI is a web address."""
+        return bool(ADDRESS.match(source))
+
+    def units(self, wants: Sequence[Want]) -> list[tuple[Unit, int]]:
+        """One unit a file, for all its clips."""
+        files: dict[str, list[Want]] = {}
+        for want in wants:
+            files.setdefault(want.source, []).append(want)
+        return [(tuple(several), len(several)) for several in files.values()]
+
+    def fetch(self, unit: Unit, tools: Tools) -> Iterator[Arrived | Refused]:
+        """Bring one file."""
+        url = unit[0].source
+        while not tools.stop.is_set():
+            try:
+                yield Arrived(unit, download(url, name_of(url), tools))
+                return
+            except FetchError as error:
+                if tools.stop.is_set():
+                    return
+                if error.rule.then is not Then.PAUSE:
+                    yield Refused(unit, error.rule, error.message)
+                    return
+                if error.after_s is None:  # else the host rests as long as it asked for
+                    tools.pace.blocked(host_of(url), error.message)
+
+
+def name_of(url: str) -> str:
+    """Return our own name for the file of an address, with its extension where that is a video's."""
+    path = unquote(urlsplit(url).path)
+    readable, extension = posixpath.splitext(posixpath.basename(path))
+    return own_stem(url, readable or None) + (extension.lower() if is_media(path) else "")
+
+
+def download(url: str, name: str, tools: Tools) -> str:
+    """Bring an address to `name` under the root, from where an earlier run left it; return `name`.
+
+    Raises:
+        FetchError: the server refuses, or the line fails for good; what came is kept for later.
+        StoppedError: the disk would run full.
+    """
+    note = partfile.known(tools.storage, name, url)
+    body = Body(
+        url,
+        tools.pool,
+        tools.pace,
+        tools.patience,
+        note.size,
+        stop=tools.stop,
+        total=note.total,
+        mark=note.mark,
+    )
+    tools.require_space()
+    try:
+        for size in partfile.append(tools.storage, name, note.size, body):
+            tools.require_space((body.total or 0) - size)
+            if body.total is not None and size < body.total:
+                partfile.note(tools.storage, name, partfile.Note(url, size, body.total, body.mark))
+    except FetchError as error:
+        size = tools.storage.size(name + partfile.PART) or 0
+        if error.changed or not size or body.mark is None:
+            partfile.forget(tools.storage, name)
+        else:
+            partfile.note(tools.storage, name, partfile.Note(url, size, body.total, body.mark))
+        raise
+    partfile.finish(tools.storage, name)
+    return name
