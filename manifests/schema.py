@@ -66,6 +66,7 @@ DOWNLOAD = pa.schema(
         pa.field("codec", pa.string()),
         pa.field("packets", pa.int64()),
         pa.field("rotation", pa.int32()),
+        pa.field("via", pa.string()),
     ]
 )
 _DECODED = [

@@ -16,6 +16,7 @@ from manifests.spec import ClipSpec
 from manifests.storage import open_storage
 from pipeline import running
 from pipeline.acquiring.exchanged import changed_videos, forget_tensors, videos_before
+from pipeline.annotate.sources import is_address
 
 
 def annotate(
@@ -66,6 +67,9 @@ def annotate(
         ui.note(f"Next: clipmill download --root {shlex.quote(root)}")
         return
     running.run(root, ["download"], dataclasses.replace(options, changed=changed), ui)
+    if any(is_address(clip.source) for clip in found.clips):
+        ui.note(f"Next: clipmill download --root {shlex.quote(root)}")
+        return
     again = " --retry failed" if changed else ""
     ui.note(f"Next: clipmill pack --root {shlex.quote(root)}{again}")
 

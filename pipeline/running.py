@@ -15,6 +15,8 @@ from pipeline.acquiring.acquire import Download
 from pipeline.clip import Settings
 from pipeline.crew import cores
 from pipeline.decode import Decode
+from pipeline.fetch.bring import Bring
+from pipeline.fetch.network import THREADS, Network, bringing
 from pipeline.pack import Pack
 from pipeline.stage import Retry, Summary
 from pipeline.video.decoder import Backend, Limits
@@ -26,6 +28,7 @@ class Options:
     """How stages are run; `jobs` 0 is one worker for each core, `shard_mb` None the default.
 
     `changed` are clips whose video is another one now (see exchanged.changed_videos).
+    Without `network` no video is fetched from one.
     """
 
     jobs: int = 0
@@ -35,6 +38,7 @@ class Options:
     dry_run: bool = False
     strict: bool = False
     changed: Mapping[str, int] = field(default_factory=dict)
+    network: Network | None = None
 
 
 _MAKE: dict[str, Callable[[Dataset, Settings, Options, Ui], stage.Stage[Any]]] = {
@@ -54,21 +58,30 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
     dataset.require_own_shards()
     settings = Settings(dataset.spec, options.decoder, Limits())
     stages = [_MAKE[name](dataset, settings, options, ui) for name in names]
-    for one in stages:
-        if isinstance(one, Download) and (waiting := one.waiting()):
+    if isinstance(stages[0], Download):
+        if options.network is not None:
+            stages[1:1] = bringing(dataset, options.network, options.retry, ui)
+        if waiting := stages[0].waiting():
             ui.note(
-                f"{waiting:,} clips wait for their videos: downloading from the network is not "
-                "there yet. Annotate again with --videos and a folder or archive that holds them."
+                f"{waiting:,} clips wait for their videos: they have no web address, and other "
+                "sources are not there yet. Annotate again with --videos and what holds them."
             )
     if options.dry_run:
         for one in stages:
             _show_plan(dataset, one, options.retry, ui)
         return
-    jobs = options.jobs or cores()
-    summaries = [stage.run(dataset, one, jobs=jobs, retry=options.retry, ui=ui) for one in stages]
+    summaries = [
+        stage.run(dataset, one, jobs=_jobs(options, one), retry=options.retry, ui=ui)
+        for one in stages
+    ]
     _show(summaries, ui)
     ui.finish({"stages": [summary.as_dict() for summary in summaries]})
     ui.exit_code = int(options.strict and any(summary.failed for summary in summaries))
+
+
+def _jobs(options: Options, one: stage.Stage[Any]) -> int:
+    """Worker processes, one a core; threads that wait for networks, more."""
+    return options.jobs or (THREADS if isinstance(one, Bring) else cores())
 
 
 def _show_plan(dataset: Dataset, one: stage.Stage[Any], retry: Retry, ui: Ui) -> None:

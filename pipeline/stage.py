@@ -171,7 +171,7 @@ def _work(
     units = stage.units(todo)
     recorder = _Recorder(dataset, stage.name, summary, ui)
     with (
-        ui.progress(len(todo), stage.name) as progress,
+        ui.progress(sum(count for _, count in units), stage.name) as progress,
         contextlib.closing(stage.results([unit for unit, _ in units], jobs)) as results,
     ):
         try:

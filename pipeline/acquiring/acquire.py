@@ -21,17 +21,19 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from pipeline import outcome, plans
+from pipeline.acquiring.facts import facts
 from pipeline.acquiring.finding import File, Span, find, own_folders
 from pipeline.acquiring.from_archive import take_out
 from pipeline.acquiring.locate import Places
+from pipeline.annotate.sources import is_address
 from pipeline.crew import in_processes
 from pipeline.stage import Retry, Rows
 from pipeline.video.decoder import Limits
 from pipeline.video.errors import VideoError
 from pipeline.worker import decoder
-from shards.read import file_sha256
 
 UNIT = 32
+LOCAL = "local"  # what `via` says of videos that lie on a disk
 
 
 class Video(NamedTuple):
@@ -87,7 +89,10 @@ class Download:
         places, clips = Places.of(self.dataset), self.dataset.clips
         known = set(self.dataset.parts(self.name)["clip_id"].to_pylist())
         rows = zip(clips["clip_id"].to_pylist(), clips["source"].to_pylist(), strict=True)
-        return sum(places.waits(source) and clip not in known for clip, source in rows)
+        return sum(
+            places.waits(source) and not is_address(source) and clip not in known
+            for clip, source in rows
+        )
 
     def units(self, todo: pa.Table) -> list[tuple[list[Video], int]]:
         """Take the videos out of their archive if they lie in one, find each clip's file, and
@@ -146,20 +151,7 @@ class Acquire:
             return lambda clip, attempt, seconds: outcome.failed(
                 clip, attempt, seconds, versions, reason, message
             )
-        found = {
-            "path": video.file.name,
-            "bytes": probe.size,
-            "sha256": file_sha256(video.file.path),
-            "file_start_s": video.file.start_s,
-            "duration_s": probe.duration_s,
-            "fps": probe.fps,
-            "width": probe.width,
-            "height": probe.height,
-            "container": probe.container,
-            "codec": probe.codec,
-            "packets": probe.packets,
-            "rotation": probe.rotation,
-        }
+        found = facts(video.file, probe, LOCAL)
         return lambda clip, attempt, seconds: outcome.done(clip, attempt, seconds, versions) | found
 
 

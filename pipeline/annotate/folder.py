@@ -16,7 +16,7 @@ from manifests.errors import ClipmillError
 from pipeline.annotate.class_folders import read_class_folders
 from pipeline.annotate.cut import check_fractions, cut
 from pipeline.annotate.listing import Listed, read_listing
-from pipeline.annotate.sources import SCHEME, source_of
+from pipeline.annotate.sources import SCHEME, is_address, source_of
 from pipeline.annotate.text import did_you_mean, read_names, shown
 from pipeline.annotate.walk import some
 
@@ -86,7 +86,7 @@ def _clips(
     clips: dict[str, tuple[rows.Clip, Listed]] = {}
     twice = 0
     for row in sorted(listed, key=lambda row: (row.path, row.start_s or 0.0, row.end_s or 0.0)):
-        source = source_of(row.path)
+        source = row.path if is_address(row.path) else source_of(row.path)
         stem = posixpath.splitext(posixpath.basename(row.path))[0]
         key = rows.clip_id(stem, source, row.start_s, row.end_s)
         video = source.removeprefix(SCHEME)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from manifests.errors import ClipmillError
 from pipeline.annotate.layout import Layout, sniff, split_of
+from pipeline.annotate.sources import is_address
 from pipeline.annotate.text import bad_line, is_unicode, open_text, shown
 
 SAMPLE = 50  # lines from which the delimiter and the header are told
@@ -127,6 +128,8 @@ def _seconds(path: Path, line: int, what: str, cell: str) -> float | None:
 
 def _relative(path: Path, line: int, cell: str, videos: Path) -> str:
     """Return the path of a row, normalised, never outside the videos folder."""
+    if is_address(cell.strip()):
+        return cell.strip()
     text = cell
     # Blanks and backslashes can belong to a name; they are mended only where no such file is.
     if text != (mended := text.strip().replace("\\", "/")) and not _is_there(videos, text):

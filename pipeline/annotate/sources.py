@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from manifests.errors import ClipmillError
 
 SCHEME = "file:"
+_ADDRESS = re.compile(r"https?://[^/\s]+/\S*", re.IGNORECASE)
 # U+2028 and U+2029 would break a line in many viewers; surrogates stand for undecodable bytes.
 _ENCODED = re.compile("[%#?\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -26,6 +27,11 @@ def source_of(relative: str) -> str:
         raise ClipmillError(
             f"{relative!r} is no file name: it holds a lone surrogate; rename the file."
         ) from error
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is the web address of a file, which is its own source."""
+    return bool(_ADDRESS.fullmatch(text))
 
 
 def path_of(source: str) -> str:

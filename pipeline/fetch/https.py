@@ -7,23 +7,20 @@ said; what it holds is looked at by whoever records it.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
-from manifests.reasons import Reason
 from pipeline.acquiring.locate import own_stem
+from pipeline.annotate.sources import is_address
 from pipeline.annotate.walk import is_media
 from pipeline.fetch import partfile
 from pipeline.fetch.body import Body
 from pipeline.fetch.errors import FetchError
 from pipeline.fetch.pace import host_of
 from pipeline.fetch.source import Arrived, Refused, Tools, Want
-from pipeline.fetch.taxonomy import Rule, Then
+from pipeline.fetch.taxonomy import Then
 
-ADDRESS = re.compile(r"https?://[^/\s]", re.IGNORECASE)
 Unit = tuple[Want, ...]
-PAGE = Rule(Then.RETRY, Reason.FORMAT, ())
 
 
 class Https:
@@ -33,7 +30,7 @@ class Https:
 
     def serves(self, source: str) -> bool:
         """Whether a source URI is a web address."""
-        return bool(ADDRESS.match(source))
+        return is_address(source)
 
     def units(self, wants: Sequence[Want]) -> list[tuple[Unit, int]]:
         """One unit a file, for all its clips."""
@@ -45,6 +42,9 @@ class Https:
     def fetch(self, unit: Unit, tools: Tools) -> Iterator[Arrived | Refused]:
         """Bring one file."""
         url = unit[0].source
+        if tools.storage.size(name_of(url)) is not None:
+            yield Arrived(unit, name_of(url))  # it came, and its row was lost with the process
+            return
         while not tools.stop.is_set():
             try:
                 yield Arrived(unit, download(url, name_of(url), tools))
@@ -60,7 +60,7 @@ class Https:
 
 
 def name_of(url: str) -> str:
-    """Return our own name for the file of an address, with its extension where that is a video's."""
+    """Return our own name for an address' file, with its extension where that is a video's."""
     path = unquote(urlsplit(url).path)
     readable, extension = posixpath.splitext(posixpath.basename(path))
     return own_stem(url, readable or None) + (extension.lower() if is_media(path) else "")

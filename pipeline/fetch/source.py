@@ -54,7 +54,7 @@ class Tools:
 
     storage: Storage
     pace: Pace
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
     keep_free: int = 0
     proxy: str | None = None
     pool: urllib3.PoolManager = field(init=False)

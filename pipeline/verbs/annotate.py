@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from manifests.cli import Jobs, Root, Say, Strict, app, ends
+from manifests.errors import ClipmillError
 from pipeline.spec_options import SpecOptions
 
 if TYPE_CHECKING:
@@ -48,9 +49,17 @@ Lists = Annotated[
 def annotate_folder(
     *,
     root: Root,
-    videos: Videos,
+    videos: Annotated[
+        Path | None,
+        typer.Option(
+            "--videos",
+            metavar="PATH",
+            help="The folder that holds the videos, or a zip, tar or rar (the list's folder).",
+        ),
+    ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="A list: path,label[,split][,start,end][,group].")
+        Path | None,
+        typer.Option(help="A list: path or web address,label[,split][,start,end][,group]."),
     ] = None,
     classes: Annotated[
         Path | None, typer.Option(help="A file with one class a line: fixes labels and order.")
@@ -67,6 +76,10 @@ def annotate_folder(
     from pipeline.annotate.folder import read_folder
 
     with ends(say) as ui:
+        if videos is None:
+            if csv is None:
+                raise ClipmillError("neither --videos nor --csv; expected one of them, or both.")
+            videos = csv.absolute().parent
         title = name or (videos.stem if videos.is_file() else videos.absolute().name)
         chosen = spec.resolve()
         found = read_folder(

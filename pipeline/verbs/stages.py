@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from manifests.cli import DryRun, Jobs, Root, Say, Strict, app, ends
+
+if TYPE_CHECKING:
+    from pipeline.fetch.network import Network
 
 verbs = app()
 
@@ -34,10 +38,45 @@ class Running:
     strict: Strict = False
 
 
+@dataclass(frozen=True, slots=True)
+class Downloading:
+    """What a download from the network is told."""
+
+    part: Annotated[
+        str | None, typer.Option(metavar="I/N", help="The I-th of N shares, one a machine.")
+    ] = None
+    classes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only these classes, one a line.")
+    ] = None
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many clips.")] = None
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.001, help="End in good order after so many minutes.")
+    ] = None
+    bandwidth: Annotated[
+        float | None, typer.Option(min=0.001, help="MB a second, all connections together.")
+    ] = None
+    keep_free: Annotated[float, typer.Option(min=0, help="GB of the disk that stay free.")] = 1.0
+    proxy: Annotated[str | None, typer.Option(metavar="URL", help="An http proxy.")] = None
+
+    def resolve(self) -> Network:
+        """Return them in the units that the stage takes."""
+        from pipeline.fetch.network import Network
+
+        return Network(
+            self.part,
+            self.classes,
+            self.limit,
+            None if self.time_limit is None else self.time_limit * 60,
+            None if self.bandwidth is None else self.bandwidth * 1e6,
+            int(self.keep_free * 1e9),
+            self.proxy,
+        )
+
+
 @verbs.command()
-def download(*, root: Root, running: Running, say: Say) -> None:
-    """Find and check each clip's video; say what is missing and why."""
-    _run(root, ["download"], running, say)
+def download(*, root: Root, running: Running, downloading: Downloading, say: Say) -> None:
+    """Find, fetch and check each clip's video; say what is missing and why."""
+    _run(root, ["download"], running, say, downloading=downloading)
 
 
 @verbs.command()
@@ -56,10 +95,16 @@ def pack(
 
 @verbs.command()
 def build(
-    *, root: Root, decoder: Decoder = "pyav", shard_mb: ShardMb = None, running: Running, say: Say
+    *,
+    root: Root,
+    decoder: Decoder = "pyav",
+    shard_mb: ShardMb = None,
+    running: Running,
+    downloading: Downloading,
+    say: Say,
 ) -> None:
     """Do all that is pending: download, then pack."""
-    _run(root, ["download", "pack"], running, say, decoder, shard_mb)
+    _run(root, ["download", "pack"], running, say, decoder, shard_mb, downloading)
 
 
 def _run(
@@ -69,11 +114,18 @@ def _run(
     say: Say,
     decoder: Literal["pyav", "ffmpeg"] = "pyav",
     shard_mb: float | None = None,
+    downloading: Downloading | None = None,
 ) -> None:
     from pipeline import running
 
     with ends(say) as ui:
         options = running.Options(
-            chosen.jobs, chosen.retry, decoder, shard_mb, chosen.dry_run, chosen.strict
+            chosen.jobs,
+            chosen.retry,
+            decoder,
+            shard_mb,
+            chosen.dry_run,
+            chosen.strict,
+            network=None if downloading is None else downloading.resolve(),
         )
         running.run(root, stages, options, ui)

@@ -1,0 +1,47 @@
+"""Unfinished downloads that nobody goes on with: their clips are here, gone or not asked for."""
+
+from __future__ import annotations
+
+from manifests import tables
+from manifests.dataset import Dataset
+from manifests.storage import Storage
+from pipeline.acquiring.finding import own_folders
+from pipeline.acquiring.locate import own_stem
+from pipeline.fetch.partfile import NOTE, PART
+
+
+def sweep(dataset: Dataset, storage: Storage) -> list[str]:
+    """Remove the parts of downloads that no pending clip needs; return what was removed."""
+    found = [
+        f"{folder}/{name}"
+        for folder in own_folders()
+        for name in storage.list(folder)
+        if name.endswith((PART, NOTE))
+    ]
+    if not found:
+        return []
+    rows = tables.latest(dataset.parts("download"))
+    ended = {
+        clip
+        for clip, status in zip(
+            rows["clip_id"].to_pylist(), rows["status"].to_pylist(), strict=True
+        )
+        if status in ("done", "gone")
+    }
+    clips = dataset.clips
+    wanted = {
+        _digest(own_stem(source))
+        for clip, source in zip(
+            clips["clip_id"].to_pylist(), clips["source"].to_pylist(), strict=True
+        )
+        if clip not in ended
+    }
+    removed = [name for name in found if _digest(name) not in wanted]
+    for name in removed:
+        storage.delete(name)
+    return removed
+
+
+def _digest(name: str) -> str:
+    """Return the digest of its source that a name of ours carries."""
+    return name.rpartition("/")[2].partition(".")[0].rpartition("-")[2]

@@ -1,0 +1,87 @@
+"""What a user says about downloading, and the stages and tools that come of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from manifests.console import Ui, clock
+from manifests.dataset import Dataset
+from manifests.errors import ClipmillError
+from pipeline.annotate.text import read_names
+from pipeline.fetch.bring import Bring
+from pipeline.fetch.https import Https
+from pipeline.fetch.pace import Pace, Rates
+from pipeline.fetch.selection import Selection
+from pipeline.fetch.source import Source, Tools
+from pipeline.stage import Retry
+
+THREADS = 8
+SOURCES: dict[str, type[Source]] = {"https": Https}
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Options of downloading; sizes in bytes, times in seconds. None is no limit.
+
+    `classes` is a file with one class a line.
+    """
+
+    part: str | None = None
+    classes: Path | None = None
+    limit: int | None = None
+    seconds: float | None = None
+    bytes_s: float | None = None
+    keep_free: int = 1_000_000_000
+    proxy: str | None = None
+
+
+def bringing(dataset: Dataset, network: Network, retry: Retry, ui: Ui) -> list[Bring]:
+    """Return the stages that fetch from the network, one for each source that has something.
+
+    Raises:
+        ClipmillError: options that cannot be, a class that is not of this data set.
+    """
+    sources = dataset.clips["source"].unique().to_pylist()
+    serving = [make() for make in SOURCES.values()]
+    serving = [one for one in serving if any(map(one.serves, sources))]
+    if not serving:
+        return []
+    selection = Selection.of(network.part, _classes(dataset, network.classes), network.limit, retry)
+    pace = Pace(Rates(bytes_s=network.bytes_s), state_file(), ui.note)
+    tools = Tools(dataset.storage, pace, keep_free=network.keep_free, proxy=network.proxy)
+    if network.seconds is not None:
+        _stop_after(network.seconds, tools, ui)
+    return [Bring(dataset, one, tools, selection) for one in serving]
+
+
+def _classes(dataset: Dataset, file: Path | None) -> list[str] | None:
+    if file is None:
+        return None
+    names, known = read_names(file, "class"), set(dataset.labels)
+    if unknown := [name for name in names if name not in known]:
+        raise ClipmillError(
+            f"{file}: class {unknown[0]!r} is none of this data set's {len(known)}; expected "
+            "names letter for letter as `clipmill status` shows them."
+        )
+    return names
+
+
+def _stop_after(seconds: float, tools: Tools, ui: Ui) -> None:
+    """End the run in good order when its time is over: what is in hand is finished or kept."""
+
+    def end() -> None:
+        ui.note(f"the time limit of {clock(seconds)} is over; the same command goes on")
+        tools.stop.set()
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
+def state_file() -> Path:
+    """Return where this machine's budgets are kept, for all data sets alike."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "clipmill" / "budgets.json"

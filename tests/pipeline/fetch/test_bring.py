@@ -1,0 +1,223 @@
+"""`clipmill download` over a real server: everything obtainable arrives, the rest has a reason."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from manifests.dataset import Dataset
+from pipeline.fetch.partfile import NOTE, PART
+
+REPO = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def root(site, make_video, tmp_path, cli):
+    """A root whose 12 clips lie at web addresses; clip 11 is a second one of video 10."""
+    lines = ["path,label,split,start,end"]
+    for number in range(11):
+        path = f"/v/clip%20{number}.mp4"
+        site.files[path] = make_video("own.mp4", hue=20 * number)
+        lines.append(f"{site.url}{path},{'ab'[number % 2]},train,,")
+    lines.append(f"{site.url}/v/clip%2010.mp4,a,train,0,0.5")
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    out = tmp_path / "root"
+    options = ["--csv", tmp_path / "list.csv", "--root", out]
+    done = cli("annotate", "folder", *options, "--frames", "4", "--size", "16")
+    assert done.returncode == 0, done.stderr
+    assert not site.asked and f"Next: clipmill download --root {out}" in done.stderr + done.stdout
+    return out
+
+
+@pytest.fixture
+def download(cli, tmp_path):
+    def run(root, *options, code=0):
+        environment = {"XDG_STATE_HOME": str(tmp_path / "state")}
+        done = cli("download", "--root", root, "--json", *options, **environment)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def states(root):
+    rows = Dataset.open(str(root)).parts("download").sort_by("attempt").to_pylist()
+    return {row["clip_id"]: row for row in rows if row["via"] == "https"}
+
+
+def sha(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_all_arrive_once_and_pack_reads_them(root, site, download, cli):
+    download(root)
+    rows = states(root)
+    assert {row["status"] for row in rows.values()} == {"done"} and len(rows) == 12
+    for row in rows.values():
+        assert sha(root / row["path"]) == row["sha256"] and row["path"].startswith("videos/")
+    assert set(site.asked.values()) == {1}  # clip 10's video serves two
+    assert not [*root.rglob(f"*{PART}"), *root.rglob(f"*{NOTE}")]
+    download(root)
+    assert set(site.asked.values()) == {1}
+    done = cli("pack", "--root", root, "--json")
+    assert json.loads(done.stdout)["stages"][0]["done"] == 12
+
+
+FAULTS = {
+    1: ({"status": 404}, "gone", "removed"),
+    2: ({"status": 403}, "failed", "access"),
+    3: ({"page": "<html>log in</html>"}, "failed", None),
+    4: ({"cut_at": 0}, "failed", "empty"),
+    5: ({"cut_at": 0.5}, "failed", "unreadable"),
+    6: ({"cut_at": 0.7}, "failed", "corrupt"),  # its header is whole, and first
+}
+
+
+def head_first(path, out):
+    """The same video with its index before its pictures, as web servers have them."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-y", "-i", str(path)]
+    subprocess.run([*command, "-c", "copy", "-movflags", "faststart", str(out)], check=True)
+    return out
+
+
+def test_every_failure_is_a_row_with_a_reason_and_leaves_nothing(
+    root, site, fault, download, tmp_path
+):
+    sixth = "/v/clip%206.mp4"
+    site.files[sixth] = head_first(site.files[sixth], tmp_path / "first.mp4")
+    faults = {}
+    for number, (how, *_) in FAULTS.items():
+        path = f"/v/clip%20{number}.mp4"
+        size = len(site.files[path].read_bytes())
+        faults[path] = {
+            name: int(value * size) if name == "cut_at" else value for name, value in how.items()
+        }
+    site.faults = lambda path, number: fault(**faults[path]) if path in faults else None
+    download(root)
+    by_path = {row["source"]: row["clip_id"] for row in Dataset.open(str(root)).clips.to_pylist()}
+    rows = states(root)
+    for number, (_, status, reason) in FAULTS.items():
+        row = rows[by_path[f"{site.url}/v/clip%20{number}.mp4"]]
+        assert (row["status"], row["reason"] is not None) == (status, True), row
+        assert reason in (None, row["reason"]), row
+        assert row["path"] is None
+    assert Counter(row["status"] for row in rows.values()) == {"done": 6, "failed": 5, "gone": 1}
+    assert len([path for path in (root / "videos").rglob("*") if path.is_file()]) == 5
+    site.faults = lambda path, number: None
+    before = Counter(site.asked)
+    download(root)  # nothing is asked for again unless told
+    assert site.asked == before
+    download(root, "--retry", "failed")
+    assert Counter(row["status"] for row in states(root).values()) == {"done": 11, "gone": 1}
+    download(root, "--retry", "gone")
+    assert {row["status"] for row in states(root).values()} == {"done"}
+
+
+def test_drops_and_bursts_are_got_through_in_one_run(root, site, fault, download):
+    draw = random.Random(4)
+    kinds = [{"status": 503}, {"drop_after": 2000}, {"short_after": 2500}, {}]
+    plan = {}
+
+    def faults(path, number):
+        return fault(**plan.setdefault((path, number), draw.choice(kinds) if number < 3 else {}))
+
+    site.faults = faults
+    download(root, "--jobs", "3")
+    assert {row["status"] for row in states(root).values()} == {"done"}
+
+
+def test_killed_at_any_moment_no_finished_file_is_fetched_again(root, site, fault, tmp_path):
+    site.faults = lambda path, number: fault(drip=0.004)
+    command = [sys.executable, str(REPO / "clipmill.py"), "download", "--root", str(root), "-q"]
+    draw, environment = random.Random(7), os.environ | {"XDG_STATE_HOME": str(tmp_path)}
+    for _ in range(4):
+        one = subprocess.Popen([*command, "--jobs", "2"], env=environment)
+        time.sleep(draw.uniform(0.8, 1.6))
+        one.send_signal(signal.SIGKILL)
+        one.wait()
+        whole = {
+            path for path in site.files if site.sent[path] >= len(site.files[path].read_bytes())
+        }
+        before = {path: site.asked[path] for path in whole}
+        files = {path.name for path in (root / "videos").rglob("*.mp4")}
+        kept = {path for path in whole if any(f"_{path[10:-4]}-" in name for name in files)}
+        assert all(site.asked[path] == before[path] for path in kept)
+    site.faults = lambda path, number: None
+    finished = {path: site.asked[path] for path in site.files}
+    there = {path.name for path in (root / "videos").rglob("*.mp4")}
+    assert subprocess.run(command, env=environment).returncode == 0
+    assert {row["status"] for row in states(root).values()} == {"done"}
+    for path, count in finished.items():
+        if any(name.startswith(f"clip_{path[10:-4]}-") for name in there):
+            assert site.asked[path] == count
+    assert not [*root.rglob(f"*{PART}")]
+
+
+def test_interrupted_it_ends_soon_and_resumes_what_it_had(
+    root, site, fault, tmp_path, wait_until, make_video
+):
+    big = next(iter(site.files))
+    site.files[big] = make_video("big.mp4", size="320x240", frames=100)
+    site.faults = lambda path, number: fault(drip=0.3) if path == big else None
+    command = [sys.executable, str(REPO / "clipmill.py"), "download", "--root", str(root), "-q"]
+    environment = os.environ | {"XDG_STATE_HOME": str(tmp_path)}
+    one = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: site.sent[big] > 2048 and len(site.asked) == 11, 30)
+    time.sleep(0.5)
+    asked = time.monotonic()
+    one.send_signal(signal.SIGINT)
+    assert one.wait(20) == 130
+    assert time.monotonic() - asked < 10
+    assert Counter(row["status"] for row in states(root).values())["done"] == 11
+    assert len([*root.rglob(f"*{PART}")]) == 1
+    site.faults = lambda path, number: None
+    assert subprocess.run(command, env=environment).returncode == 0
+    assert site.ranges[-1][0] == big and site.ranges[-1][1] > 0
+    assert {row["status"] for row in states(root).values()} == {"done"}
+
+
+def test_a_nearly_full_disk_stops_it_before_it_writes(root, site, download):
+    done = download(root, "--keep-free", "1000000", code=3)
+    assert "--keep-free" in done.stderr and not [*(root / "videos").rglob("*.mp4")]
+    assert not states(root)
+
+
+def test_shares_are_disjoint_and_together_all(root, site, download):
+    seen = []
+    for part in ("1/3", "2/3", "3/3"):
+        before = set(states(root))
+        download(root, "--part", part)
+        seen.append(set(states(root)) - before)
+    assert sum(map(len, seen)) == 12 and set(site.asked.values()) == {1}
+
+
+def test_classes_and_limits(root, site, download, tmp_path):
+    (tmp_path / "classes.txt").write_text("b\n")
+    download(root, "--classes", tmp_path / "classes.txt", "--limit", "2")
+    labels = {row["clip_id"]: row["label"] for row in Dataset.open(str(root)).clips.to_pylist()}
+    assert Counter(labels[clip] for clip in states(root)) == {"b": 2}
+    download(root, "--limit", "3")
+    assert len(states(root)) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--part", "4/3"], "--part 4/3; expected I/N"),
+        (["--part", "x"], "expected I/N"),
+        (["--classes", "{list}"], "none of this data set's 2"),
+    ],
+)
+def test_wrong_options_are_one_sentence(root, download, tmp_path, options, said):
+    (tmp_path / "classes.txt").write_text("juggling\n")
+    options = [text.format(list=tmp_path / "classes.txt") for text in options]
+    assert said in download(root, *options, code=2).stderr

@@ -1,0 +1,41 @@
+"""Parts of downloads that ended are removed; those that a pending clip needs stay."""
+
+import pytest
+
+from manifests import dataset as datasets
+from manifests.rows import Annotation, Clip, Label, SplitRow
+from manifests.spec import ClipSpec
+from pipeline import outcome
+from pipeline.acquiring.locate import own_stem
+from pipeline.fetch.litter import sweep
+from pipeline.fetch.partfile import NOTE, PART
+
+
+@pytest.fixture
+def root(tmp_path):
+    names = ["pending", "failed", "done", "gone"]
+    clips = [Clip(name, "d", "a", 0, name, f"http://x/{name}.mp4") for name in names]
+    splits = [SplitRow("s", name, "train") for name in names]
+    found = Annotation("d", clips, [Label(0, "a", "a")], splits, ["s"])
+    dataset = datasets.annotate(str(tmp_path), found, ClipSpec(), 0, "")
+    rows = [
+        outcome.done(name, 1, 0.0, {}) | {"status": name} for name in ("failed", "done", "gone")
+    ]
+    dataset.append("download", rows)
+    return dataset
+
+
+def test_only_what_ended_or_nobody_asked_for_goes(root):
+    storage, made = root.storage, {}
+    for name in ("pending", "failed", "done", "gone", "unknown"):
+        made[name] = own_stem(f"http://x/{name}.mp4") + ".mp4"
+        for ending in (PART, NOTE):
+            storage.write(made[name] + ending, b"x")
+    whole = made["done"]
+    storage.write(whole, b"video")
+    removed = sweep(root, storage)
+    ended = [made[name] for name in ("done", "gone", "unknown")]
+    assert sorted(removed) == sorted(name + ending for name in ended for ending in (PART, NOTE))
+    assert storage.size(made["pending"] + PART) == storage.size(made["failed"] + NOTE) == 1
+    assert storage.size(whole) == 5
+    assert sweep(root, storage) == []
