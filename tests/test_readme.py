@@ -1,5 +1,7 @@
 """Every command of the README is run as it stands there, by bash, on real videos."""
 
+import functools
+import http.server
 import importlib.util
 import json
 import os
@@ -7,8 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -44,7 +48,8 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-euc", script],
         cwd=folder,
-        env=os.environ | {"PATH": f"{path}{os.pathsep}{os.environ['PATH']}"},
+        env=os.environ
+        | {"PATH": f"{path}{os.pathsep}{os.environ['PATH']}", "XDG_STATE_HOME": str(folder)},
         capture_output=True,
         text=True,
         timeout=280,
@@ -63,7 +68,7 @@ def own_videos(tmp_path, make_video) -> Path:
 
 
 def test_own_videos_and_plain_reading(own_videos):
-    done = run(block("sh", "clipmill annotate folder"), own_videos)
+    done = run(block("sh", "clipmill annotate folder --videos"), own_videos)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (own_videos / "runs/mine/score/confusion.png").stat().st_size > 1000
     assert len(list((own_videos / "predictions").glob("*.mp4"))) == 14
@@ -152,6 +157,25 @@ def test_kinetics(tmp_path, shared):
     done = run(block("sh", "clipmill annotate kinetics"), tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert Dataset.open(str(tmp_path / "data/k600")).parts("samples").num_rows == 4
+
+
+def test_videos_at_web_addresses(own_videos):
+    serve = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=str(own_videos / "my_videos")
+    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    lines = [
+        f"{base}/{quote(path.parent.name)}/{path.name},{path.parent.name}"
+        for path in sorted((own_videos / "my_videos").glob("*/*.mp4"))
+    ]
+    (own_videos / "addresses.csv").write_text("\n".join(["path,label", *lines]))
+    done = run(block("sh", "clipmill annotate folder --csv"), own_videos)
+    server.shutdown()
+    server.server_close()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Dataset.open(str(own_videos / "data/web")).parts("samples").num_rows == 14
 
 
 def test_torchrun_line(learnable, tmp_path):
