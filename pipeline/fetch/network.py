@@ -34,6 +34,7 @@ class Network:
     limit: int | None = None
     seconds: float | None = None
     bytes_s: float | None = None
+    per_hour: float | None = None
     keep_free: int = 1_000_000_000
     proxy: str | None = None
 
@@ -50,7 +51,8 @@ def bringing(dataset: Dataset, network: Network, retry: Retry, ui: Ui) -> list[B
     if not serving:
         return []
     selection = Selection.of(network.part, _classes(dataset, network.classes), network.limit, retry)
-    pace = Pace(Rates(bytes_s=network.bytes_s), state_file(), ui.note)
+    per_hour = {} if network.per_hour is None else {"": network.per_hour}
+    pace = Pace(Rates(per_hour, network.bytes_s), state_file(), ui.note)
     tools = Tools(dataset.storage, pace, keep_free=network.keep_free, proxy=network.proxy)
     if network.seconds is not None:
         _stop_after(network.seconds, tools, ui)

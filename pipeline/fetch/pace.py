@@ -31,15 +31,20 @@ MOST_RETRY_AFTER_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """`per_hour` requests by host, `bytes_s` of all hosts together; no limit where there is none.
+    """`per_hour` requests by host ("" is any other one), `bytes_s` of all hosts together.
 
-    After `give_up` blocks in a row without an answer in between the stage stops.
+    No limit where there is none. After `give_up` blocks in a row without an answer in between the
+    stage stops.
     """
 
     per_hour: Mapping[str, float] = field(default_factory=dict)
     bytes_s: float | None = None
     give_up: int = 6
     first_pause_s: float = FIRST_PAUSE_S
+
+    def of(self, host: str) -> float | None:
+        """Return a host's requests an hour, None for no limit."""
+        return self.per_hour.get(host, self.per_hour.get(""))
 
 
 @dataclass
@@ -91,7 +96,7 @@ class Pace:
 
     def ask(self, host: str, stop: threading.Event) -> None:
         """Wait until a request to the host may go; returns at once when `stop` is set."""
-        rate = self.rates.per_hour.get(host)
+        rate = self.rates.of(host)
         while not stop.is_set():
             with self._known(host) as known:
                 seconds = known.wait(self.now(), rate)
@@ -154,7 +159,7 @@ class Pace:
     def _known(self, host: str) -> Iterator[Host]:
         """Give a host's state to look at and change, kept in the file where there is one."""
         with self._lock:
-            if self.file is None or host not in self.rates.per_hour:
+            if self.file is None or self.rates.of(host) is None:
                 yield self._hosts.setdefault(host, Host(filled_at=self.now()))
                 return
             self.file.parent.mkdir(parents=True, exist_ok=True)

@@ -55,6 +55,9 @@ class Downloading:
     bandwidth: Annotated[
         float | None, typer.Option(min=0.001, help="MB a second, all connections together.")
     ] = None
+    per_hour: Annotated[
+        float | None, typer.Option(min=0.001, help="Requests an hour to each host, kept over runs.")
+    ] = None
     keep_free: Annotated[float, typer.Option(min=0, help="GB of the disk that stay free.")] = 1.0
     proxy: Annotated[str | None, typer.Option(metavar="URL", help="An http proxy.")] = None
 
@@ -68,6 +71,7 @@ class Downloading:
             self.limit,
             None if self.time_limit is None else self.time_limit * 60,
             None if self.bandwidth is None else self.bandwidth * 1e6,
+            self.per_hour,
             int(self.keep_free * 1e9),
             self.proxy,
         )

@@ -200,6 +200,21 @@ def test_shares_are_disjoint_and_together_all(root, site, download):
     assert sum(map(len, seen)) == 12 and set(site.asked.values()) == {1}
 
 
+def test_a_budget_is_kept_over_runs(root, site, download):
+    begun = time.monotonic()
+    for _ in range(2):  # ten at once, then one in two seconds
+        download(root, "--per-hour", "1800", "--limit", "6")
+    assert time.monotonic() - begun > 2 and set(site.asked.values()) == {1}
+
+
+def test_the_time_limit_ends_it_in_good_order(root, site, download):
+    download(root, "--time-limit", "0.03", "--bandwidth", "0.003")
+    some = len(states(root))
+    assert some < 12
+    download(root)
+    assert len(states(root)) == 12
+
+
 def test_classes_and_limits(root, site, download, tmp_path):
     (tmp_path / "classes.txt").write_text("b\n")
     download(root, "--classes", tmp_path / "classes.txt", "--limit", "2")
