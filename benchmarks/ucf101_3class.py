@@ -24,11 +24,11 @@ from machine import about, keep
 
 REPO = Path(__file__).resolve().parents[1]
 SEEDS = (0, 1, 2)
-SPEC = "--frames 16 --sampling stride:4 --size 112x149 --fit stretch"
+SPEC = "--frames 16 --sampling stride:4 --size 64x85 --fit stretch"
 TRAINING = (
-    "--model c3d --width 16 --frames 8 --crop 98x98 --epochs 70 --batch 8 --optimizer adamw "
-    "--lr 1e-3 --weight-decay 0.05 --schedule cosine --warmup-epochs 2 --least-area 0.3 "
-    "--jitter 0.5 --label-smoothing 0.1 --ema 0.99"
+    "--model c3d --width 16 --frames 8 --modality motion --crop 56x56 --epochs 45 --batch 8 "
+    "--optimizer adamw --lr 1e-3 --weight-decay 0.05 --schedule cosine --warmup-epochs 2 "
+    "--least-area 0.3 --jitter 0.5 --label-smoothing 0.1 --ema 0.98"
 )
 VIEWS = "--clips 5 --crops 3"
 

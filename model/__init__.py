@@ -24,8 +24,8 @@ def build(name: str, num_classes: int, **options: Any) -> Network:
     """Return a freshly initialised network in training mode, on torch's default device.
 
     It takes float32 (N, 3, T, H, W), normalised, and returns logits (N, num_classes). `options`
-    are the keyword arguments of the network's class (`width`, `dropout`); what was used,
-    defaults included, stands in the network's `spec`.
+    are the keyword arguments of the network's class (`width`, `dropout`, `modality`); what was
+    used, defaults included, stands in the network's `spec`.
 
     Raises:
         ClipmillError: an unknown name or option (naming the nearest), a value out of range.

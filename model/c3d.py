@@ -30,8 +30,11 @@ class C3D(Network):
 
     head_prefix = "fc.fc8."
 
-    def __init__(self, num_classes: int, *, width: int = 64, dropout: float = 0.5) -> None:
-        super().__init__(NetworkSpec("c3d", num_classes, {"width": width, "dropout": dropout}))
+    def __init__(
+        self, num_classes: int, *, width: int = 64, dropout: float = 0.5, modality: str = "rgb"
+    ) -> None:
+        options = {"width": width, "dropout": dropout, "modality": modality}
+        super().__init__(NetworkSpec("c3d", num_classes, options))
         layers, inputs = OrderedDict[str, nn.Module](), 3
         for name, planes in CONVOLUTIONS.items():
             layers[f"conv{name}"] = nn.Conv3d(inputs, planes * width, 3, padding=1)
@@ -55,5 +58,4 @@ class C3D(Network):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Normalised float clips (N, 3, T, H, W) to logits (N, num_classes)."""
-        self.check(clips)
-        return self.fc(self.feature(clips))
+        return self.fc(self.feature(self.look(clips)))

@@ -14,11 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manifests.errors import ClipmillError
+from manifests.errors import ClipmillError, unknown
 
 MIN_SIDE = 16
 """Smallest crop side in pixels: every network here halves the side four times."""
 MAX_CLASSES = 1_000_000
+MODALITIES = ("rgb", "motion")
+# What moves deviates less than a picture from the mean picture: brought to about the same size.
+MOTION_SCALE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,21 @@ class Network(nn.Module):
             raise ClipmillError(
                 f"dropout of {spec.name} is {dropout!r}; expected a number from 0 to below 1."
             )
+        if spec.options["modality"] not in MODALITIES:
+            raise unknown(f"modality of {spec.name}", str(spec.options["modality"]), MODALITIES)
         self.spec = spec
+
+    def look(self, clips: Tensor) -> Tensor:
+        """Check normalised clips and return what the first layer takes: (N, 3, T, H, W) both.
+
+        `rgb` is the clips. `motion` is what each pixel deviates from its mean over the clip's
+        frames, so that nothing of a scene that stands still can be learned: a relative of the RGB
+        difference of Wang et al., "Temporal Segment Networks", ECCV 2016.
+        """
+        self.check(clips)
+        if self.spec.options["modality"] == "rgb":
+            return clips
+        return (clips - clips.mean(2, keepdim=True)) * MOTION_SCALE
 
     @property
     def head(self) -> nn.Linear:
@@ -79,6 +96,11 @@ class Network(nn.Module):
             raise ClipmillError(
                 f"{self.spec.name} got {clips.dtype}; expected normalised floats. "
                 f"Pass the clips through model.preprocess.Normalise first."
+            )
+        if self.spec.options["modality"] == "motion" and shape[2] < 2:
+            raise ClipmillError(
+                f"{self.spec.name} got clips of one frame; its modality is motion, of which one "
+                "frame has none. Use two frames or more, or the modality rgb."
             )
         if min(shape[3:]) < MIN_SIDE:
             raise ClipmillError(

@@ -51,8 +51,11 @@ class R2Plus1D(Network):
     pooled features before `fc`: the paper has none, training small sets from scratch wants it.
     """
 
-    def __init__(self, num_classes: int, *, width: int = 64, dropout: float = 0.0) -> None:
-        super().__init__(NetworkSpec("r2plus1d", num_classes, {"width": width, "dropout": dropout}))
+    def __init__(
+        self, num_classes: int, *, width: int = 64, dropout: float = 0.0, modality: str = "rgb"
+    ) -> None:
+        options = {"width": width, "dropout": dropout, "modality": modality}
+        super().__init__(NetworkSpec("r2plus1d", num_classes, options))
         middle = max(1, STEM_MIDDLE * width // STEM_WIDTH)
         layers = OrderedDict[str, nn.Module](stem=factored(3, width, (1, 7), (1, 2), middle))
         inputs = width
@@ -71,8 +74,7 @@ class R2Plus1D(Network):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Normalised float clips (N, 3, T, H, W) to logits (N, num_classes)."""
-        self.check(clips)
-        return self.fc(self.dropout(self.feature(clips)))
+        return self.fc(self.dropout(self.feature(self.look(clips))))
 
     def check(self, clips: Tensor) -> None:
         """Refuse, beyond the base class, what leaves batch norm a single value to train on."""

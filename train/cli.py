@@ -21,6 +21,10 @@ def train(
     model: Annotated[str, typer.Option(help="r2plus1d or c3d.")] = "r2plus1d",
     width: Annotated[int, typer.Option(help="Planes of the first stage; 16 for a CPU.")] = 64,
     dropout: Annotated[float | None, typer.Option(help="Before the head (c3d: 0.5).")] = None,
+    modality: Annotated[
+        str,
+        typer.Option(help="rgb, or motion: what deviates from the mean picture of the clip."),
+    ] = "rgb",
     frames: Annotated[int | None, typer.Option(help="Frames taken of the stored ones.")] = None,
     crop: Annotated[
         str | None, typer.Option(help="Pixels taken, as SIDE or HEIGHTxWIDTH (7/8 of stored).")
@@ -69,7 +73,9 @@ def train(
     again = "Go on with the same command and --resume."
     speaks = rank() == 0
     with ends(say, speaks, again) as ui, joined(device) as world:
-        model_options = {"width": width} | ({} if dropout is None else {"dropout": dropout})
+        model_options = {"width": width, "modality": modality} | (
+            {} if dropout is None else {"dropout": dropout}
+        )
         options = Options(
             model=model,
             model_options=model_options,

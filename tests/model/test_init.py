@@ -38,6 +38,8 @@ def test_unknown_names_and_options_are_refused_with_a_guess(name, options, guess
         (5, {"width": 16.0}, "width of .* is 16.0"),
         (5, {"dropout": 1}, "dropout of .* is 1"),
         (5, {"dropout": "0.5"}, "dropout of .* is '0.5'"),
+        (5, {"modality": "motoin"}, "Did you mean 'motion'"),
+        (5, {"modality": 3}, "unknown modality"),
     ],
 )
 def test_values_out_of_range_are_refused(name, classes, options, named):
@@ -48,7 +50,7 @@ def test_values_out_of_range_are_refused(name, classes, options, named):
 @pytest.mark.parametrize("name", model.BUILDERS)
 def test_spec_holds_every_option_and_builds_the_same_network(name):
     network = model.build(name, 7, width=8)
-    assert set(network.spec.options) == {"width", "dropout"}
+    assert set(network.spec.options) == {"width", "dropout", "modality"}
     again = model.build(network.spec.name, network.spec.num_classes, **network.spec.options)
     assert again.spec == network.spec
     shapes = [tuple(tensor.shape) for tensor in network.state_dict().values()]
