@@ -15,7 +15,14 @@ from pathlib import Path
 
 from manifests import rows
 from manifests.errors import unknown
-from pipeline.annotate.kinetics_counts import CLASSES, VERSIONS, Version, compare, guess
+from pipeline.annotate.kinetics_counts import (
+    CLASSES,
+    VERSIONS,
+    Version,
+    compare,
+    guess,
+    with_classes,
+)
 from pipeline.annotate.kinetics_files import ListFile, find_lists
 from pipeline.annotate.kinetics_lists import BadLines, Row, read_rows
 from pipeline.annotate.text import read_names, shown
@@ -39,12 +46,17 @@ def _without_collector() -> Iterator[None]:
 
 @_without_collector()
 def read_kinetics(
-    lists: Path, *, version: Version | None = None, classes: Path | None = None
+    lists: Path,
+    *,
+    version: Version | None = None,
+    classes: Path | None = None,
+    typed: str | None = None,
 ) -> rows.Annotation:
     """Read one CSV or a folder that has one for each split, to two folder levels.
 
     `classes` is a file with one class on each line, which fixes the labels and their order; else
-    they are those found, sorted. A clip that is listed with two labels keeps the first one.
+    they are those found, sorted. A clip that is listed with two labels keeps the first one. `typed`
+    is the archive or web address that the lists came from; its name may tell the version.
 
     Raises:
         ClipmillError: it is not clear which files are meant, or a line is wrong.
@@ -52,7 +64,7 @@ def read_kinetics(
     if version is not None and version not in VERSIONS:
         raise unknown("version of Kinetics", version, VERSIONS)
     names = None if classes is None else read_names(classes, "class")
-    files, notes = find_lists(lists, version)
+    files, notes = find_lists(lists, version, typed)
     listed, others = _read(files, names)
     if names is None:
         names = sorted(
@@ -174,6 +186,11 @@ def _check_classes(found: rows.Annotation, version: str | None, fixed: bool) -> 
         found.warnings.append(
             f"Kinetics-{version} has {CLASSES[version]} classes and this has {number}: the "
             f"classes' numbers are not those of networks trained on the whole set.{cure}"
+        )
+    elif not version and (fitting := with_classes(number)):
+        found.warnings.append(
+            f"{number} classes, and no name says whether they are Kinetics-"
+            f"{' or '.join(fitting)}; tell which with --version."
         )
     elif not version:
         found.notes.append("the version is not known; tell it with --version to compare counts")

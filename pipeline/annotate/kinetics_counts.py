@@ -37,11 +37,17 @@ KNOWN: dict[str, dict[str, tuple[int, int, int]]] = {
 
 
 def guess(told: Iterable[str | None], classes: int) -> str | None:
-    """Return the version that file names tell, else the one that has so many classes, else None."""
+    """Return the version that file names tell, else the only one with so many classes, or None."""
     names = {version for version in told if version}
     if len(names) == 1:
         return names.pop()
-    return next((version for version in VERSIONS if CLASSES[version] == classes), None)
+    fitting = with_classes(classes)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def with_classes(classes: int) -> list[str]:
+    """Return the versions that have so many classes."""
+    return [version for version in VERSIONS if CLASSES[version] == classes]
 
 
 def compare(version: str | None, counts: Mapping[str, int]) -> list[str]:

@@ -11,9 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from manifests.errors import ClipmillError
 from manifests.rows import SPLITS
+from pipeline.annotate.fetch import is_url
 from pipeline.annotate.layout import SPLIT_WORDS, split_of
 from pipeline.annotate.text import shown
 from pipeline.annotate.walk import some
@@ -33,18 +35,32 @@ class ListFile:
     version: str | None
 
 
-def find_lists(lists: Path, version: str | None) -> tuple[list[ListFile], list[str]]:
+def find_lists(
+    lists: Path, version: str | None, typed: str | None = None
+) -> tuple[list[ListFile], list[str]]:
     """Return the list files in order of their splits, and notes about what was left aside.
 
+    `typed` is the archive or web address that `lists` came from: its name counts where the names
+    inside tell no version.
+
     Raises:
-        ClipmillError: there is none, or it is not clear which one is meant.
+        ClipmillError: there is none, or it is not clear which one is meant, or its name says
+            another version than the one wished.
     """
     lists = lists.absolute()
+    told = version_in(_tail(typed or str(lists)))
     if not lists.is_dir():
         if not lists.exists():
             raise ClipmillError(f"{shown(lists)} does not exist; expected {_EXPECTED}.")
-        return [_named(lists, lists.parent.parent)], []
-    seen = [_named(path, lists.parent.parent) for path in _files(lists, DEPTH)]
+        file = _named(lists, lists.parent, told)
+        if not _fits(file, version):
+            raise ClipmillError(
+                f"{shown(lists)} is a list of Kinetics-{file.version} by its name, and --version "
+                f"says {version}; expected the same. Leave --version out, or give the list of "
+                f"{version}."
+            )
+        return [file], []
+    seen = [_named(path, lists, told) for path in _files(lists, DEPTH)]
     notes, files = [], []
     for what, test in (
         ("JSON lists (the CSV says the same)", lambda file: file.path.suffix.lower() == ".json"),
@@ -59,9 +75,11 @@ def find_lists(lists: Path, version: str | None) -> tuple[list[ListFile], list[s
     if not files:
         if len(seen) != 1:
             what = f"several CSVs whose names tell no split ({_names(lists, seen)})"
-            found = what if seen else "no list"
+            found = what if seen else "no list" + (f" of Kinetics-{version}" if version else "")
+            aside = f" ({'; '.join(notes)})" if notes else ""
             raise ClipmillError(
-                f"{shown(lists)} holds {found}; expected {_EXPECTED}. Give one file as --lists."
+                f"{shown(lists)} holds {found}{aside}; expected {_EXPECTED}. Give one file as "
+                "--lists."
             )
         return seen, notes
     if others := [file for file in seen if not file.split]:
@@ -82,8 +100,17 @@ def version_in(path: str) -> str | None:
     return "-".join(filter(None, told[-1].groups())) if told else None
 
 
-def _named(path: Path, base: Path) -> ListFile:
-    return ListFile(path, split_in(path.stem), version_in(path.relative_to(base).as_posix()))
+def _tail(typed: str) -> str:
+    """Return what of a path or web address may tell a version: not all the folders above it."""
+    if is_url(typed):
+        address = urlsplit(typed)
+        return unquote(f"{address.path}?{address.query}")
+    return "/".join(Path(typed).expanduser().absolute().parts[-2:])
+
+
+def _named(path: Path, base: Path, told: str | None) -> ListFile:
+    version = version_in(path.relative_to(base).as_posix())
+    return ListFile(path, split_in(path.stem), version or told)
 
 
 def _files(folder: Path, depth: int) -> Iterator[Path]:

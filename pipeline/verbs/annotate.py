@@ -175,7 +175,7 @@ def annotate_kinetics(
     with ends(say) as ui:
 
         def read(folder: Path) -> Annotation:
-            return read_kinetics(folder, version=version, classes=classes)
+            return read_kinetics(folder, version=version, classes=classes, typed=lists)
 
         _annotate(root, lists, read, spec, looking, videos, ui)
 

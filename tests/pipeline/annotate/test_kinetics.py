@@ -254,3 +254,14 @@ def test_a_published_label_map_is_the_sorted_order(shared: Path) -> None:
 def test_two_releases_in_one_folder_are_told(shared: Path) -> None:
     with pytest.raises(ClipmillError, match=r"2 lists of test: 'activitynet/.*', 'rocksyne/test"):
         read_kinetics(shared / "data/annotations/kinetics600")
+
+
+def test_700_classes_alone_do_not_tell_the_version(tmp_path: Path) -> None:
+    lists = tmp_path / "lists" / "here"
+    lists.mkdir(parents=True)
+    lines = "".join(f"class {n},{n:011d},0,10,train\n" for n in range(700))
+    found = read(lists, train=HEADER + lines)
+    assert found.name == "kinetics"
+    assert "Kinetics-700 or 700-2020; tell which with --version" in found.warnings[-1]
+    told = read_kinetics(lists, typed="kinetics700_2020.tar.gz")
+    assert told.name == "kinetics700-2020" and told.labels == found.labels

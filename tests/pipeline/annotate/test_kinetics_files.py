@@ -90,7 +90,8 @@ def test_versions_are_kept_apart(tmp_path: Path) -> None:
     assert found(tmp_path, version="400")[0] == {"val": "kinetics400/val.csv"}
     files, notes = found(tmp_path, version="700")
     assert files == {"val": "kinetics700/val.csv"} and "k700_2020/test.csv" in notes
-    with pytest.raises(ClipmillError, match="no list; expected a CSV of Kinetics"):
+    message = r"no list of Kinetics-600 \(left aside lists of other versions than 600: .*k700_2020"
+    with pytest.raises(ClipmillError, match=message):
         found(tmp_path, version="600")
 
 
@@ -107,6 +108,33 @@ def test_one_file(tmp_path: Path) -> None:
     (tmp_path / "kinetics-400_val.csv").touch()
     [file], _ = find_lists(tmp_path / "kinetics-400_val.csv", None)
     assert (file.split, file.version) == ("val", "400")
+    assert find_lists(file.path, "400")[0] == [file]
+    with pytest.raises(
+        ClipmillError, match=r"list of Kinetics-400 by its name, and --version .*600"
+    ):
+        find_lists(file.path, "600")
+
+
+@pytest.mark.parametrize(
+    ("typed", "version"),
+    [
+        ("x/kinetics700_2020.tar.gz", "700-2020"),
+        ("/data/k400/lists.zip", "400"),
+        ("https://host.org/kinetics/600/lists.zip", "600"),
+        ("https://k400.org/get?name=kinetics%20700-2020.zip", "700-2020"),
+        ("/kinetics400/some/where/lists.zip", None),
+    ],
+)
+def test_the_name_of_an_archive_or_address_tells(
+    tmp_path: Path, typed: str, version: str | None
+) -> None:
+    lists = tmp_path / "kinetics600" / "clipmill-lists-k600"  # no name of the user's
+    lists.mkdir(parents=True)
+    for name in ("validate.csv", "kinetics400_train.csv"):
+        (lists / name).touch()
+    [file], _ = find_lists(lists / "validate.csv", None, typed)
+    assert file.version == version
+    assert find_lists(lists, "400", typed)[0][0].version == "400"
 
 
 @pytest.mark.parametrize("name", ["", "nowhere"])
