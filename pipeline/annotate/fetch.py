@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import time
 import urllib.request
@@ -19,6 +20,7 @@ BYTES = 1 << 30
 SILENCE_S = 30.0  # without a byte
 SECONDS = 900.0
 _CHUNK = 1 << 18
+_HEAD = 512
 
 
 def is_url(where: str) -> bool:
@@ -42,7 +44,7 @@ def fetch(
     """
     if urlsplit(url).scheme.lower() not in SCHEMES:
         raise ClipmillError(f"{shown(url)} is neither http nor https; download it, give the file.")
-    path = folder / _name(url)
+    path = folder / file_name(url)
     deadline = time.monotonic() + seconds
     request = urllib.request.Request(url, headers={"User-Agent": "clipmill"})  # noqa: S310
     try:
@@ -66,7 +68,19 @@ def fetch(
             f"{shown(url)} broke off after {got:,} of {expected:,} bytes; run the same command "
             "again."
         )
+    _require_no_page(path, url)
     return path
+
+
+def _require_no_page(path: Path, url: str) -> None:
+    """Raise where a server gave a page to look at, as do the addresses of repositories' files."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD).removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html")):
+        raise ClipmillError(
+            f"{shown(url)} gives a web page (HTML); expected a list or an archive of lists. Give "
+            "the address of the file itself, such as that of its download button."
+        )
 
 
 def _copy(reply: Any, out: IO[bytes], url: str, most_bytes: int, deadline: float) -> int:
@@ -87,7 +101,7 @@ def _copy(reply: Any, out: IO[bytes], url: str, most_bytes: int, deadline: float
     return got
 
 
-def _name(url: str) -> str:
+def file_name(url: str) -> str:
     """Return the last part of a URL's path as a file name of harmless characters."""
     last = unquote(urlsplit(url).path).rstrip("/").rpartition("/")[2]
     return re.sub(r"[^A-Za-z0-9._-]", "_", last).lstrip(".")[-100:] or "lists"

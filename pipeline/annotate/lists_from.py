@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from manifests.errors import ClipmillError, StoppedError
+from pipeline.annotate.as_typed import PREFIX, as_typed
 from pipeline.annotate.fetch import fetch, is_url
 from pipeline.annotate.text import shown
 
@@ -36,7 +37,7 @@ def lists_from(where: str) -> Iterator[Path]:
         ClipmillError: nothing there, no lists in it, too large, a hostile or damaged archive.
         StoppedError: the network failed, or the disk is full.
     """
-    with ExitStack() as stack:
+    with as_typed(where), ExitStack() as stack:
         path = Path(where).expanduser()
         if is_url(where):
             path = fetch(where, _private_folder(stack))
@@ -59,7 +60,7 @@ def lists_from(where: str) -> Iterator[Path]:
 
 
 def _private_folder(stack: ExitStack) -> Path:
-    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clipmill-lists-")))
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
 
 
 def _is_archive(path: Path) -> bool:

@@ -32,6 +32,10 @@ class Odd(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", str(len(BODY) + (what == "lie")))
             self.end_headers()
             self.pour(what)
+        elif what == "page":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"\xef\xbb\xbf\n<!DOCTYPE html><p>train.csv")
         else:
             self.send_response(200)
             self.send_header("Content-Length", str(len(BODY)))
@@ -105,6 +109,11 @@ def test_redirections_elsewhere_are_refused(server, tmp_path, target):
         ClipmillError, match=r"(redirects to .*expected http|Redirection .* not allowed)"
     ):
         fetch(f"{server}/to?{target}", tmp_path)
+
+
+def test_a_page_is_no_list(server, tmp_path):
+    with pytest.raises(ClipmillError, match=r"/page/val.csv gives a web page \(HTML\); expected"):
+        fetch(f"{server}/page/val.csv", tmp_path)
 
 
 def test_too_large_is_an_error(server, tmp_path):
