@@ -16,6 +16,9 @@ from pipeline.annotate.text import shown
 
 MEMBERS_AT_ONCE = 20_000  # members that even a tiny archive may hold
 MEMBER_COSTS = 128  # bytes of archive that each further one must have taken
+HEADERS_AT_ONCE = 2 << 20  # bytes of RAR headers, which cost up to half a microsecond each
+ARCHIVES_AT_ONCE = 100  # archives inside; each costs a copy, and a RAR one two programs
+ARCHIVE_COSTS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ class Meter:
     passed_over: Counter[str] = field(default_factory=Counter)
     members: int = 0
     bytes_out: int = 0
+    headers: int = 0
+    header_bytes: int = 0
+    archives: int = 0
 
     def error(self, found: str, cure: str) -> ClipmillError:
         """Return the error that names the archive, what was found, and what to do."""
@@ -64,6 +70,24 @@ class Meter:
         allowed = MEMBERS_AT_ONCE + self.position() // MEMBER_COSTS
         if self.members > min(self.limits.members, allowed):
             raise self.hostile(f"holds more than {self.members - 1:,} members for its size")
+
+    def count_header(self, size: int) -> None:
+        """Count a RAR header of any kind; ClipmillError when it is long, or there are too many."""
+        self.headers += 1
+        self.header_bytes += size
+        position = self.position()
+        if size > self.limits.header_bytes:
+            raise self.hostile(f"holds a header of {size:,} bytes")
+        if self.headers > MEMBERS_AT_ONCE + position // MEMBER_COSTS:
+            raise self.hostile(f"holds more than {self.headers - 1:,} headers for its size")
+        if self.header_bytes > HEADERS_AT_ONCE + position // 2:
+            raise self.hostile("holds more bytes of headers than an archive of its size")
+
+    def count_archive(self) -> None:
+        """Count an archive inside; ClipmillError when there are too many."""
+        self.archives += 1
+        if self.archives > ARCHIVES_AT_ONCE + self.position() // ARCHIVE_COSTS:
+            raise self.hostile(f"holds more than {self.archives - 1:,} archives for its size")
 
     def count_bytes(self, number: int) -> None:
         """Count bytes that came out; ClipmillError when the archive blows itself up."""

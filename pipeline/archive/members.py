@@ -34,7 +34,7 @@ class Member:
     """A regular member: its name (POSIX, relative), its size, and its bytes until the next."""
 
     name: str
-    size: int | None
+    size: int
     file: BinaryIO
 
 
@@ -117,6 +117,7 @@ class Archive:
                 copy.seek(0)
                 yield Member(name, size, copy)
             else:
+                meter.count_archive()
                 yield from self._members(entries, naming.stem(name) + "/", seen, meter, inside=True)
 
 

@@ -28,7 +28,7 @@ def read_headers(file: BinaryIO, size: int, meter: Meter) -> list[Packed]:
     """Return the entries in order.
 
     Raises:
-        ClipmillError: damaged, cut off, encrypted, one volume of several, or too many members.
+        ClipmillError: damaged, cut off, encrypted, one volume of several, or too many headers.
     """
     file.seek(0)
     five = file.read(len(MARK5)) == MARK5
@@ -64,6 +64,7 @@ def _walk4(file: BinaryIO, size: int, meter: Meter) -> Iterator[Packed]:
         checksum, kind, flags, length = _HEAD4.unpack(head)
         if length < _HEAD4.size:
             raise meter.damaged(f"a header at {at:,} has {length} bytes")
+        meter.count_header(length)
         body = file.read(length - _HEAD4.size)
         if zlib.crc32(head[2:] + body) & 0xFFFF != checksum or len(body) < length - _HEAD4.size:
             raise meter.damaged(f"the header at {at:,} has a wrong checksum")
@@ -95,6 +96,7 @@ def _walk5(file: BinaryIO, size: int, meter: Meter) -> Iterator[Packed]:
         start = 4 + fields.at
         if length > _LONGEST5:
             raise meter.damaged(f"the header at {at:,} would have {length:,} bytes")
+        meter.count_header(start + length)
         file.seek(at + start)
         body = file.read(length)
         if zlib.crc32(head[4:start] + body) != struct.unpack_from("<I", head)[0]:

@@ -1,4 +1,4 @@
-"""Two hundred hostile archives: none escapes, none takes more than 5 s or 512 MB.
+"""Over two hundred hostile archives: none escapes, none takes more than 5 s or 512 MB.
 
 Each is unpacked by a forked child, every member wanted, in a folder with a canary beside it. The
 bound is on CPU time, the readers' included, since the machine may be busy.
@@ -327,6 +327,27 @@ def rar_lies(rng, n, rar):
         lambda: five.archive([five.file(b"a", DATA, extra=b"\xff\xff\x7f")]),
         lambda: five.mark + bytes(4) + b"\xff" * 11,
     )[n]()
+
+
+@kind(r"headers for its size|more bytes of headers|holds a header of")
+def rar_headers_without_end(rng, n, rar):
+    four, five = rar
+    record = five.record(9, b"") * 20_000
+    slow = (four.file(b"a\0" + bytes(64_000), b"", flags=0x200), five.file(b"a", b"", extra=record))
+    blocks = (four.block(0x75, 0, b"") * 2_000_000, five.block(9, 0) * 2_000_000)
+    many = (slow[0] * 1_000, slow[1] * 1_000)[n % 2] if n % 4 > 1 else blocks[n % 2]
+    whole = rar[n % 2].archive([many])
+    return zipped(("a.rar", whole), method=8) if n < 4 else whole[: 40 << 20]
+
+
+@kind(r"archives for its size")
+def archives_without_end(rng, n, rar):
+    one = rar[n % 2].archive([rar[n % 2].file(b"a.avi", DATA[:40])])
+    if n % 4 == 3:
+        one = zipped(("a.avi", b"x"))
+    if n < 4:
+        return zipped(*((f"{i}.rar", one) for i in range(1500)), method=8)
+    return tar(*((info(f"{i}.rar"), one) for i in range(1500)))
 
 
 def unpack_in_child(archive: Path, base: Path, result: Path) -> None:
