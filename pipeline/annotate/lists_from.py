@@ -47,15 +47,7 @@ def lists_from(where: str) -> Iterator[Path]:
                 "lists, or an http(s) URL. Check the path."
             )
         if path.is_file() and _is_archive(path):
-            folder = _private_folder(stack)
-            try:
-                _unpack_texts(path, folder)
-            except OSError as error:
-                raise StoppedError(
-                    f"{folder} could not be written ({error.strerror}); free some space, or set "
-                    "TMPDIR to a folder on another disk, then run the same command again."
-                ) from error
-            path = folder
+            path = _unpacked(path, stack)
         yield path
 
 
@@ -71,18 +63,34 @@ def _is_archive(path: Path) -> bool:
         return kind_of(file.read(HEAD)) is not None
 
 
-def _unpack_texts(archive: Path, folder: Path) -> None:
+def _unpacked(archive: Path, stack: ExitStack) -> Path:
+    """Return a folder of the archive's lists, each reader of RAR with one of its own."""
+    from pipeline.archive.rars import with_each_reader
+
+    def unpack(reader: str | None) -> Path:
+        folder = _private_folder(stack)
+        _unpack_texts(archive, folder, reader)
+        return folder
+
+    try:
+        return with_each_reader(unpack)
+    except OSError as error:
+        raise StoppedError(
+            f"{tempfile.gettempdir()} could not be written ({error.strerror}); free some space, "
+            "or set TMPDIR to a folder on another disk, then run the same command again."
+        ) from error
+
+
+def _unpack_texts(archive: Path, folder: Path, reader: str | None) -> None:
     from pipeline.archive.members import Archive
 
     left, found = MOST_BYTES, 0
-    reading = Archive(archive)
-    for member in reading:
+    for member in Archive(archive, reader=reader):
         *_, parent, base = ["", *member.name.split("/")]
         suffix = Path(base.lower()).suffix
         if base.startswith(".") or suffix not in TEXTS + EXTRAS:
             continue
-        size = member.size or 0
-        if size > left:
+        if member.size > left:
             if suffix in EXTRAS:
                 continue
             raise ClipmillError(
@@ -90,7 +98,7 @@ def _unpack_texts(archive: Path, folder: Path) -> None:
                 "Unpack it and give the folder."
             )
         _write(member.file.read(), folder, _harmless(parent), _harmless(base))
-        left, found = left - size, found + 1
+        left, found = left - member.size, found + 1
     if not found:
         raise ClipmillError(
             f"{shown(archive)} holds no .txt or .csv file; expected lists. Is it the archive of "

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pipeline.archive import kinds, naming
+from pipeline.archive import kinds, naming, rars
 from pipeline.archive.entries import REGULAR
 from pipeline.archive.limits import Limits, Meter
-from pipeline.archive.members import members, opened
+from pipeline.archive.members import Archive, opened
 from pipeline.archive.rar_headers import read_headers
 
 
@@ -21,7 +21,11 @@ def names(path: Path, limits: Limits | None = None) -> list[str]:
     Raises:
         ClipmillError, StoppedError: as `pipeline.archive.members.Archive`.
     """
-    return _rar_names(path, limits) or [member.name for member in members(path, limits)]
+
+    def read(reader: str | None) -> list[str]:
+        return [member.name for member in Archive(path, limits, reader)]
+
+    return _rar_names(path, limits) or rars.with_each_reader(read)
 
 
 def _rar_names(path: Path, limits: Limits | None) -> list[str]:

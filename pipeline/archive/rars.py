@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from contextlib import suppress
+from typing import BinaryIO, TypeVar
 
 from manifests.errors import ClipmillError
 from pipeline.archive import tars
@@ -20,6 +21,7 @@ from pipeline.archive.limits import Meter
 from pipeline.archive.rar_entry import Packed
 from pipeline.archive.rar_headers import read_headers
 
+Result = TypeVar("Result")
 COMMANDS = {
     "bsdtar": ["-cf", "-", "--format=pax", "@-"],
     "unar": ["-quiet", "-no-recursion", "-output-directory", "-", "{file}"],
@@ -33,6 +35,18 @@ class UnreadableRar(ClipmillError):
 def readers() -> list[str]:
     """Return the programs that are there, the faster one first."""
     return [name for name in COMMANDS if shutil.which(name)]
+
+
+def with_each_reader(work: Callable[[str | None], Result]) -> Result:
+    """Return what `work` gives with the first reader that can do it; UnreadableRar if none can.
+
+    `work` is told a reader's name, None where none is installed.
+    """
+    *doubtful, last = readers() or [None]
+    for reader in doubtful:
+        with suppress(UnreadableRar):
+            return work(reader)
+    return work(last)
 
 
 def walk(file: BinaryIO, size: int, meter: Meter, reader: str | None = None) -> Iterator[Entry]:

@@ -1,6 +1,7 @@
 """The same lists from a folder, a file, archives of every kind, and a real server."""
 
 import io
+import os
 import shutil
 import tarfile
 import tempfile
@@ -16,6 +17,7 @@ from manifests.errors import ClipmillError
 from pipeline.annotate import lists_from as module
 from pipeline.annotate.lists_from import lists_from
 from pipeline.annotate.ucf101_lists import find_lists
+from pipeline.archive import listing
 
 LISTS = {
     "ucfTrainTestlist/classInd.txt": b"1 A\n",
@@ -73,9 +75,16 @@ def test_an_archive_is_told_by_content_and_gone_afterwards(tmp_path, temporary, 
     assert not list(temporary.iterdir())
 
 
-def test_a_rar_of_lists(tmp_path):
-    if not (shutil.which("bsdtar") or shutil.which("unar")):
-        pytest.skip("needs a RAR reader")
+@pytest.mark.parametrize("first_fails", [False, True])
+def test_a_rar_of_lists(tmp_path, monkeypatch, first_fails):
+    if not (shutil.which("bsdtar") and shutil.which("unar")):
+        pytest.skip("needs both RAR readers")
+    if first_fails:
+        (tmp_path / "bin").mkdir()
+        broken = tmp_path / "bin/bsdtar"
+        broken.write_text("#!/bin/sh\necho unsupported filter >&2; exit 1\n")
+        broken.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
     import struct
     import zlib
 
@@ -94,6 +103,9 @@ def test_a_rar_of_lists(tmp_path):
         assert contents(given) == {
             "testTrainMulti_7030_splits/brush_hair_test_split1.txt": b"x.avi 1 \n"
         }
+    outer = tmp_path / "outer.zip"  # names of an archive inside need a reader, too
+    outer.write_bytes(packed("zip", {"in.rar": rar + data}))
+    assert listing.names(outer) == ["in/testTrainMulti_7030_splits/brush_hair_test_split1.txt"]
 
 
 def test_names_are_made_harmless_and_none_is_lost(tmp_path, temporary):
