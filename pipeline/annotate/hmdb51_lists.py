@@ -52,7 +52,7 @@ def find_splits(lists: Path) -> dict[int, dict[str, Path]]:
             return {number: dict(sorted(found[number].items())) for number in sorted(found)}
     raise ClipmillError(
         f"no <class>_test_split1.txt in {shown(lists)} or its {SUBFOLDER}; expected the 153 files "
-        "of test_train_splits.rar. Unpack it and give the folder as --lists."
+        "of test_train_splits.rar. Give that archive, or the folder unpacked from it, as --lists."
     )
 
 
@@ -68,7 +68,7 @@ def _require_whole(found: Mapping[int, Mapping[str, Path]], folder: Path) -> Non
                 raise ClipmillError(
                     f"{shown(folder)} has {label}_test_split{labels[label]}.txt without "
                     f"{label}_test_split{number}.txt, which other classes have; expected a file "
-                    "of each class for each split. Unpack the lists again."
+                    "of each class for each split. Give the whole archive of the lists as --lists."
                 )
 
 

@@ -43,13 +43,14 @@ def find_lists(lists: Path) -> tuple[Path, list[int]]:
                 has, lacks = ("train", "test") if there[0] else ("test", "train")
                 raise ClipmillError(
                     f"{shown(folder)} has {has}list0{number}.txt without {lacks}list0{number}.txt; "
-                    "expected both or neither. Unpack the lists again."
+                    "expected both or neither. Give the whole archive of the lists as --lists."
                 )
         if numbers := [number for number, there in pairs.items() if all(there)]:
             return folder, numbers
     raise ClipmillError(
-        f"no trainlist01.txt in {shown(lists)} or its {SUBFOLDER}; expected the folder unpacked "
-        "from UCF101TrainTestSplits-RecognitionTask.zip. Give it as --lists."
+        f"no trainlist01.txt in {shown(lists)} or its {SUBFOLDER}; expected the lists of "
+        "UCF101TrainTestSplits-RecognitionTask.zip. Give that archive, or the folder unpacked from "
+        "it, as --lists."
     )
 
 

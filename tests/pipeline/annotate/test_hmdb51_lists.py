@@ -91,7 +91,8 @@ def test_splits_are_found_in_the_folder_or_its_subfolder(tmp_path):
         find_splits(inner)
     assert str(error.value) == (
         f"{inner} has climb_test_split3.txt without climb_test_split1.txt, which other classes "
-        "have; expected a file of each class for each split. Unpack the lists again."
+        "have; expected a file of each class for each split. Give the whole archive of the lists "
+        "as --lists."
     )
 
 
