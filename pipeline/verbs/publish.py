@@ -18,10 +18,15 @@ def drop(
     root: Root,
     ids: Annotated[
         list[str],
-        typer.Option("--ids", metavar="ID|FILE...", help="Clip or video ids, or files of them."),
+        typer.Option(
+            "--ids", metavar="ID|FILE", help="A clip's or video's id, or a file of ids; repeat it."
+        ),
     ],
     more: Annotated[
-        list[str] | None, typer.Argument(metavar="ID|FILE", help="More of them.")
+        list[str] | None,
+        typer.Argument(
+            metavar="ID|FILE", help="More of them; those that begin with - stand behind a `--`."
+        ),
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Why; kept with the ids.")] = None,
     missing_ok: Annotated[

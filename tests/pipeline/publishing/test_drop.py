@@ -1,5 +1,6 @@
 """Dropping: from then on no verb sees the clip; bytes, tensors, videos and running trainings."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -296,6 +297,9 @@ def test_the_command_line(
     assert done.returncode == 0, done.stderr
     assert "stay in the tars" in " ".join(done.stderr.split())
     assert len(opened(root).dropped) == 3
+    odd = ["--ids", "-u8W9n8IOks", "--ids", "-5ZUl3Z5yW0", "--", "-0l35AkU34_", "--help"]
+    done = cli("drop", "--root", root, "--missing-ok", "--json", *odd)
+    assert json.loads(done.stdout)["unknown"] == [*odd[1:4:2], *odd[5:]]
     wrong = cli("drop", "--root", root, "--ids", "nobody")
     assert wrong.returncode == 2 and "--missing-ok" in wrong.stderr
 
