@@ -10,6 +10,15 @@ from manifests.dataset import Dataset
 from manifests.spec import ClipSpec
 from pipeline.publishing.card_header import HUB_SPLITS
 
+_SOURCES = {
+    "kinetics": "Kinetics is lists of parts of YouTube videos: the videos are their owners', and a "
+    "list gives no right to them.",
+    "ucf101": "UCF101 is clips of YouTube videos, collected by the Center for Research in Computer "
+    "Vision of the University of Central Florida: the terms are to be checked on its page of "
+    "UCF101.",
+    "hmdb51": "HMDB51 is clips of films and of videos from the web, collected by the Serre Lab of "
+    "Brown University: the terms are to be checked on its page of HMDB.",
+}
 _ALL_CLASSES = 30  # shown at once; more are folded
 
 _SAMPLING = {
@@ -134,11 +143,9 @@ def _dropped(clips: list[str]) -> list[str]:
 
 def _rights(datasets: list[str], licence: str | None) -> str:
     lines = [f"Annotated as: {', '.join(_plain(name) for name in datasets)}."]
-    if any(name.startswith("kinetics") for name in datasets):
-        lines.append(
-            "Kinetics is lists of parts of YouTube videos: the videos are their owners', and a "
-            "list gives no right to them."
-        )
+    lines += [
+        text for name, text in _SOURCES.items() if any(one.startswith(name) for one in datasets)
+    ]
     if licence:
         lines.append(f"Licence, as stated by whoever made this folder: {_plain(licence)}.")
     else:

@@ -50,6 +50,8 @@ def test_many_classes_are_folded_and_labels_stay_in_their_cells(dataset: Dataset
 
 def test_what_is_known_of_the_rights(dataset: Dataset) -> None:
     assert "YouTube" in text(dataset, ["kinetics600"])
-    assert "YouTube" not in text(dataset, ["ucf101"])
+    assert "University of Central Florida: the terms are to be checked" in text(dataset, ["ucf101"])
+    assert "Brown University: the terms are to be checked" in text(dataset, ["a", "hmdb51"])
+    assert "Kinetics" not in (found := text(dataset, ["mine"])) and "UCF" not in found
     assert "not stated" in text(dataset, ["ucf101"])
     assert "Licence, as stated by whoever made this folder: cc0." in text(dataset, ["a"], "cc0")
