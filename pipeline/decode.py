@@ -22,7 +22,8 @@ from pipeline import outcome
 from pipeline.acquiring.acquire import pending
 from pipeline.clip import Job, Settings, acquired, jobs_of, make, stored_spec
 from pipeline.crew import in_processes
-from pipeline.stage import Retry, Rows
+from pipeline.retrying import Retry
+from pipeline.stage import Rows
 from pipeline.video.errors import VideoError
 from shards.read import scan
 from shards.write import write_shard

@@ -23,7 +23,8 @@ from pipeline.acquiring.acquire import pending
 from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make
 from pipeline.crew import in_processes
 from pipeline.packplan import plan_shards, shard_split
-from pipeline.stage import Retry, Rows
+from pipeline.retrying import Retry
+from pipeline.stage import Rows
 from pipeline.video.errors import VideoError
 from shards.format import Sample, sample_bytes
 from shards.read import file_sha256, scan

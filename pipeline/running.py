@@ -18,7 +18,8 @@ from pipeline.decode import Decode
 from pipeline.fetch.bring import Bring
 from pipeline.fetch.network import THREADS, Network, bringing
 from pipeline.pack import Pack
-from pipeline.stage import Retry, Summary
+from pipeline.retrying import Retry
+from pipeline.stage import Summary
 from pipeline.video.decoder import Backend, Limits
 from shards.format import sample_bytes
 
@@ -71,7 +72,14 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
             _show_plan(dataset, one, options.retry, ui)
         return
     summaries = [
-        stage.run(dataset, one, jobs=_jobs(options, one), retry=options.retry, ui=ui)
+        stage.run(
+            dataset,
+            one,
+            jobs=_jobs(options, one),
+            retry=options.retry,
+            ui=ui,
+            title="looking at videos" if isinstance(one, Download) else one.name,
+        )
         for one in stages
     ]
     _show(summaries, ui)

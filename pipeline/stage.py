@@ -13,23 +13,25 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from manifests import schema
 from manifests.console import Progress, Ui
 from manifests.dataset import Dataset
 from pipeline import plans
 from pipeline.lock import holding
+from pipeline.retrying import Retry
 
 COMMIT_EVERY_S = 30.0
+COMMIT_EVERY_ROWS = 50_000  # some 50 MB of rows that wait
 # A row appears after what it describes: shards before their samples, both before the outcomes.
 ORDER = ("shards", "samples")
 _FOLDERS = (".", "manifests", plans.FOLDER, *(f"manifests/{name}" for name in ORDER))
 
 Rows = dict[str, list[dict[str, Any]]]
-Retry = Literal["none", "failed", "gone", "all"]
 U = TypeVar("U")
 
 
@@ -69,6 +71,7 @@ class Summary:
     """What a run did: clips by status, and failed ones by reason."""
 
     stage: str
+    title: str = ""
     planned: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -106,7 +109,8 @@ class _Recorder:
             if row["status"] != "done":
                 self._summary.reasons[row["reason"]] += 1
                 self._ui.detail(f"{row['clip_id']}: {row['reason']}: {row['message']}")
-        if rows.get("shards") or time.monotonic() - self._last >= COMMIT_EVERY_S:
+        many = len(self._waiting.get(self._stage, ())) >= COMMIT_EVERY_ROWS
+        if rows.get("shards") or many or time.monotonic() - self._last >= COMMIT_EVERY_S:
             self.commit()
 
     def commit(self) -> None:
@@ -117,13 +121,15 @@ class _Recorder:
         self._last = time.monotonic()
 
 
-def run(dataset: Dataset, stage: Stage[Any], *, jobs: int, retry: Retry, ui: Ui) -> Summary:
-    """Do all that is pending of a stage and return what came of it.
+def run(
+    dataset: Dataset, stage: Stage[Any], *, jobs: int, retry: Retry, ui: Ui, title: str = ""
+) -> Summary:
+    """Do all that is pending of a stage, under a `title` or its name; return what came of it.
 
     Raises:
         StoppedError: the environment ended it (full disk, killed worker, a second run here).
     """
-    summary = Summary(stage.name)
+    summary = Summary(stage.name, title)
     started = time.monotonic()
     with holding(dataset.storage, stage.name):
         for folder in (*_FOLDERS, f"manifests/{stage.name}", *stage.folders):
@@ -138,13 +144,17 @@ def run(dataset: Dataset, stage: Stage[Any], *, jobs: int, retry: Retry, ui: Ui)
 
 
 def _rounds(dataset: Dataset, stage: Stage[Any], retry: Retry, ui: Ui) -> Iterator[pa.Table]:
-    """Yield what is left of the last plan, then what a new plan asks for."""
+    """Yield what is left of the last plan, then what a new plan asks for: not what this run has
+    just tried, which a retry of failed clips would do twice.
+    """
+    tried = pa.array([], pa.string())
     while True:
         left, number = remaining(dataset, stage.plans)
         if len(left):
             ui.note(f"{stage.name}: finishing plan {number - 1}, {len(left):,} clips left")
             yield left
-        plan = stage.plan(retry, number)
+            tried = pa.concat_arrays([tried, *left["clip_id"].chunks])
+        plan = stage.plan(retry, number).filter(~pc.field("clip_id").isin(tried))
         if not len(plan):
             return
         # Where another process took the number, its plan is the one to finish: two plans for the
@@ -171,7 +181,7 @@ def _work(
     units = stage.units(todo)
     recorder = _Recorder(dataset, stage.name, summary, ui)
     with (
-        ui.progress(sum(count for _, count in units), stage.name) as progress,
+        ui.progress(sum(count for _, count in units), summary.title or summary.stage) as progress,
         contextlib.closing(stage.results([unit for unit, _ in units], jobs)) as results,
     ):
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,30 +19,22 @@ import pyarrow.compute as pc
 from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
-from manifests.reasons import Reason
 from pipeline import outcome, plans
+from pipeline.acquiring.archives import archives
 from pipeline.acquiring.facts import facts
-from pipeline.acquiring.finding import File, Span, find, own_folders
+from pipeline.acquiring.finding import Span, find, own_folders
 from pipeline.acquiring.from_archive import take_out
 from pipeline.acquiring.locate import Places
+from pipeline.acquiring.units import Absent, Planned, Unit, Video, cut
 from pipeline.annotate.sources import is_address
 from pipeline.crew import in_processes
-from pipeline.stage import Retry, Rows
+from pipeline.retrying import AGAIN, Retry
+from pipeline.stage import Rows
 from pipeline.video.decoder import Limits
 from pipeline.video.errors import VideoError
 from pipeline.worker import decoder
 
-UNIT = 32
 LOCAL = "local"  # what `via` says of videos that lie on a disk
-
-
-class Video(NamedTuple):
-    """One file and the clips (clip_id, attempt) it serves; without one, where it was looked for."""
-
-    source: str
-    file: File | None
-    clips: list[tuple[str, int]]
-    looked: str
 
 
 @dataclass(frozen=True)
@@ -76,13 +68,8 @@ class Download:
                 for clip, source in wanted
                 if clip not in planned and reached.get(clip, 0) == self.changed.get(clip)
             ]
-        return tables.from_rows(
-            "plans/download",
-            (
-                {"source": source, "clip_id": clip, "attempt": attempt}
-                for clip, source, attempt in todo
-            ),
-        )
+        rows = [Planned(source, clip, attempt) for clip, source, attempt in todo]
+        return tables.from_records("plans/download", rows)
 
     def waiting(self) -> int:
         """Return how many clips no file can be found for yet: no videos are named."""
@@ -94,31 +81,44 @@ class Download:
             for clip, source in rows
         )
 
-    def units(self, todo: pa.Table) -> list[tuple[list[Video], int]]:
+    def units(self, todo: pa.Table) -> list[tuple[Unit, int]]:
         """Take the videos out of their archive if they lie in one, find each clip's file, and
         gather the clips of one file, then some files.
         """
         places, storage = Places.of(self.dataset), self.dataset.storage
-        attempts = dict(zip(todo["clip_id"].to_pylist(), todo["attempt"].to_pylist(), strict=True))
         clips = self.dataset.clips.filter(pc.field("clip_id").isin(todo["clip_id"]))
-        rows = clips.select(["clip_id", "source", "start_s", "end_s"]).to_pylist()
-        spans = {row["clip_id"]: Span.of(row) for row in rows if not places.waits(row["source"])}
-        if places.archive and spans:
-            take_out(places.archive, spans.values(), storage, self.ui)
+        names = ("clip_id", "source", "start_s", "end_s")
+        spans = {
+            clip: Span(source, start, end)
+            for clip, source, start, end in zip(
+                *(clips[name].to_pylist() for name in names), strict=True
+            )
+            if not places.waits(source)
+        }
+        if spans:
+            for archive in archives(places):
+                take_out(archive, spans.values(), storage, self.ui)
         files = find(places, spans.values(), storage)
+        attempts = zip(todo["clip_id"].to_pylist(), todo["attempt"].to_pylist(), strict=True)
         videos: dict[tuple[str, str], Video] = {}
-        for clip, span in spans.items():
-            file = files.get(span)
-            key = span.source, file.name if file else ""
-            videos.setdefault(key, Video(span.source, file, [], str(places.videos)))
-            videos[key].clips.append((clip, attempts[clip]))
-        ordered = [video for _, video in sorted(videos.items())]
-        units = [ordered[start : start + UNIT] for start in range(0, len(ordered), UNIT)]
-        return [(unit, sum(len(video.clips) for video in unit)) for unit in units]
+        absent: list[Planned] = []
+        for clip, attempt in attempts:
+            if span := spans.get(clip):
+                if file := files.get(span):
+                    video = videos.setdefault((span.source, file.name), Video(file, []))
+                    video.clips.append((clip, attempt))
+                else:
+                    absent.append(Planned(span.source, clip, attempt))
+        ordered = [videos[key] for key in sorted(videos)]
+        return cut(ordered, absent, str(places.videos))
 
-    def results(self, units: Sequence[list[Video]], jobs: int) -> Generator[Rows, None, None]:
-        """Do the units in worker processes."""
-        return in_processes(Acquire(Limits()), units, jobs)
+    def results(self, units: Sequence[Unit], jobs: int) -> Generator[Rows, None, None]:
+        """Do the units in worker processes, after those that need none."""
+        for unit in units:
+            if isinstance(unit, Absent):
+                yield unit.rows()
+        if there := [unit for unit in units if not isinstance(unit, Absent)]:
+            yield from in_processes(Acquire(Limits()), there, jobs)
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,6 @@ class Acquire:
         child = decoder("pyav", self.limits)
         versions = child.versions()
         try:
-            if video.file is None:
-                text = f"{video.looked} holds no video for {video.source}"
-                raise VideoError(Reason.MISSING, text)
             probe = child.probe(video.file.path)
         except VideoError as error:
             reason, message = error.reason, error.message
@@ -159,7 +156,6 @@ def pending(
     wanted: Iterable[tuple[str, Any]], outcomes: pa.Table, retry: Retry
 ) -> list[tuple[str, Any, int]]:
     """Return (clip_id, what came with it, attempt) of clips to do: new ones, and retried ones."""
-    again = {"none": (), "failed": ("failed",), "gone": ("gone",), "all": ("failed", "gone")}
     state = tables.latest(outcomes)
     known = {
         name: (status, attempt)
@@ -173,6 +169,6 @@ def pending(
     todo = []
     for clip, more in wanted:
         status, attempt = known.get(clip, ("", 0))
-        if not status or status in again[retry]:
+        if not status or status in AGAIN[retry]:
             todo.append((clip, more, attempt + 1))
     return todo

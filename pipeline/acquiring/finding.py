@@ -59,24 +59,35 @@ def find(places: Places, spans: Iterable[Span], storage: Storage) -> dict[Span, 
 
     What lies in the folder of videos goes before what was taken out of an archive.
     """
-    wanted = {span for span in spans if not places.waits(span.source)}
     own = _own_files(storage)
-    files = {span: _named(places, span, own) for span in wanted if span.source.startswith(SCHEME)}
-    others = [span for span in wanted if span not in files]
-    names = {stem for span in others for stem, _ in stems(span)}
-    there = _by_stem(places.videos, names) if names and places.videos else {}
+    files: dict[Span, File] = {}
+    others: list[Span] = []
+    for span in spans:
+        if places.waits(span.source):
+            continue
+        if not span.source.startswith(SCHEME):
+            others.append(span)
+        elif span not in files and (file := _named(places, span, own)):
+            files[span] = file
+    there = _by_stem(places.videos) if others and places.videos else {}
+    if not there and not own:
+        return files
     for span in others:
         for stem, start in stems(span):
-            name = there.get(stem) or own.get(own_stem(span.source, stem))
+            if path := there.get(stem):
+                name = source_of(path).removeprefix(SCHEME)
+            else:
+                name = own.get(own_stem(span.source, stem), "") if own else ""
             if name:
                 files[span] = File(name, places.acquired(span.source, name), start)
                 break
-    return {span: file for span, file in files.items() if file}
+    return files
 
 
 def _named(places: Places, span: Span, own: dict[str, str]) -> File | None:
     """Return the file of a `file:` source."""
-    taken, path = own.get(own_stem(span.source)), places.local(span.source)
+    taken = own.get(own_stem(span.source)) if own else None
+    path = places.local(span.source)
     if taken and not path.is_file():
         return File(taken, places.root / taken)
     if places.archive:
@@ -99,12 +110,10 @@ def own_folders() -> tuple[str, ...]:
     return tuple(f"{OWN}/{number:02x}" for number in range(256))
 
 
-def _by_stem(folder: Path, wanted: set[str]) -> dict[str, str]:
-    """Return stem -> name of the wanted files in a folder, the first by path where several are."""
+def _by_stem(folder: Path) -> dict[str, str]:
+    """Return stem -> path of the videos in a folder, the first by path where several are."""
     found: dict[str, str] = {}
     if folder.is_dir():
         for path in walk(folder).files:
-            stem = posixpath.splitext(posixpath.basename(path))[0]
-            if stem in wanted:
-                found.setdefault(stem, source_of(path).removeprefix(SCHEME))
+            found.setdefault(posixpath.splitext(posixpath.basename(path))[0], path)
     return found

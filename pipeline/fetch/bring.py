@@ -30,11 +30,11 @@ from pipeline.fetch.litter import sweep
 from pipeline.fetch.selection import Selection
 from pipeline.fetch.source import Arrived, Refused, Source, Tools, Want
 from pipeline.fetch.taxonomy import Then
-from pipeline.stage import Retry, Rows
+from pipeline.retrying import AGAIN, Retry
+from pipeline.stage import Rows
 from pipeline.video.decoder import Decoder, Limits
 from pipeline.video.errors import VideoError
 
-AGAIN = {"none": (), "failed": ("failed",), "gone": ("gone",), "all": ("failed", "gone")}
 DAY = datetime.timedelta(days=1)
 COLUMNS = ("clip_id", "source", "video_id", "start_s", "end_s")
 

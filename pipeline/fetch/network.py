@@ -16,7 +16,7 @@ from pipeline.fetch.https import Https
 from pipeline.fetch.pace import Pace, Rates
 from pipeline.fetch.selection import Selection
 from pipeline.fetch.source import Source, Tools
-from pipeline.stage import Retry
+from pipeline.retrying import Retry
 
 THREADS = 8
 SOURCES: dict[str, type[Source]] = {"https": Https}

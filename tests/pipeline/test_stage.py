@@ -14,10 +14,12 @@ from manifests import disk, tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import StoppedError
+from manifests.reasons import Reason
 from pipeline import outcome, plans, stage
 from pipeline.acquiring.acquire import pending
 from pipeline.crew import in_processes
-from pipeline.stage import Retry, Rows
+from pipeline.retrying import Retry
+from pipeline.stage import Rows
 
 
 class Counting:
@@ -201,3 +203,23 @@ def test_rows_are_committed_by_time_as_well(
     one._work = work
     run(one)
     assert seen[-1] > 0
+
+
+def test_a_resumed_run_does_not_retry_what_it_has_just_tried(dataset: Dataset) -> None:
+    one = Counting(dataset)
+
+    def stop(unit: tuple[str, int]) -> Rows:
+        raise KeyboardInterrupt
+
+    def fail(unit: tuple[str, int]) -> Rows:
+        one.done.append(unit)
+        return {"decode": [outcome.failed(*unit, 0.0, {}, Reason.MISSING, "not there")]}
+
+    one._work = stop
+    with pytest.raises(KeyboardInterrupt):
+        run(one, "failed")
+    one._work = fail
+    summary = run(one, "failed")
+    assert (summary.planned, summary.failed, len(one.done)) == (12, 12, 12)
+    assert run(one, "failed").planned == 12  # the next command does try them again
+    assert plans.numbers(dataset, "decode") == [0, 1]

@@ -12,7 +12,9 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.rows import Annotation, Clip, Label, SplitRow, clip_id
 from manifests.spec import ClipSpec
-from pipeline import annotating, running
+from pipeline import annotating, running, stage
+from pipeline.acquiring import acquire, units
+from pipeline.acquiring.from_archive import take_out
 
 SPEC = ClipSpec(frames=4, rate=2, height=16, width=16)
 ID, OTHER = "-bcdefghij_", "aaaaaaaaaaa"
@@ -117,3 +119,69 @@ def test_without_videos_clips_wait_and_no_row_is_written(
     assert rows(root, "download") == rows(root, "pack") == []
     annotate(root, found, tmp_path)
     assert [row["reason"] for row in rows(root, "download")] == ["missing", "missing"]
+
+
+def test_an_interrupted_annotate_takes_its_archive_apart_once_more(
+    tmp_path: Path, whole: Path, write_members: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, found = tmp_path / "my.zip", kinetics((ID, 0, 2), (OTHER, 0, 2))
+    write_members(archive, {whole.name: whole.read_bytes()})
+    opened: list[Path] = []
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def counted(path: Path, *rest: Any) -> None:
+        opened.append(path)
+        take_out(path, *rest)
+
+    monkeypatch.setattr(acquire, "take_out", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        annotate(tmp_path / "root", found, archive)
+    monkeypatch.setattr(acquire, "take_out", counted)
+    ui = Ui(quiet=True)
+    annotate(tmp_path / "root", found, archive, ui)
+    assert opened == [archive]
+    [ran] = ui.result["stages"]
+    assert (ran["planned"], ran["done"], ran["failed"]) == (2, 1, 1)
+
+
+def test_a_folder_of_archives_is_read(tmp_path: Path, whole: Path, write_members: Any) -> None:
+    """What is left of hmdb51_org.rar when it is unpacked once."""
+    folder, found = tmp_path / "archives", kinetics((ID, 0, 2), (OTHER, 0, 2))
+    folder.mkdir()
+    for name in (ID, OTHER):
+        write_members(folder / f"{name}.tar", {f"{name}.avi": whole.read_bytes()})
+    annotate(tmp_path / "root", found, folder)
+    assert [row["status"] for row in rows(tmp_path / "root", "download")] == ["done", "done"]
+
+
+def test_archives_beside_videos_are_left_alone(
+    tmp_path: Path, whole: Path, write_members: Any
+) -> None:
+    (tmp_path / "videos" / "deep").mkdir(parents=True)
+    (tmp_path / "videos" / "deep" / whole.name).hardlink_to(whole)
+    write_members(tmp_path / "videos" / "more.tar", {f"{OTHER}.avi": whole.read_bytes()})
+    annotate(tmp_path / "root", kinetics((ID, 0, 2), (OTHER, 0, 2)), tmp_path / "videos")
+    found = [row["status"] for row in rows(tmp_path / "root", "download")]
+    assert sorted(found) == ["done", "failed"]
+    assert not (tmp_path / "root" / "videos").exists()
+
+
+def test_many_clips_without_a_file_need_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[int] = []
+    append = Dataset.append
+
+    def counted(self: Dataset, name: str, rows: list[dict[str, Any]]) -> None:
+        parts.append(len(rows))
+        append(self, name, rows)
+
+    monkeypatch.setattr(acquire, "in_processes", None)
+    monkeypatch.setattr(units, "ABSENT", 10)
+    monkeypatch.setattr(stage, "COMMIT_EVERY_ROWS", 20)
+    monkeypatch.setattr(Dataset, "append", counted)
+    annotate(tmp_path / "root", kinetics(*((ID, at, at + 1) for at in range(45))), tmp_path)
+    assert len(rows(tmp_path / "root", "download")) == 45
+    assert [count for count in parts if count] == [20, 20, 5]
