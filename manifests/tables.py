@@ -22,6 +22,7 @@ from manifests.errors import ClipmillError
 from manifests.storage import Storage
 
 COMPACT_AT = 16
+_ANEW = "Remove the file and run the stage that makes it again."
 _RANK = {"failed": 0, "gone": 1, "done": 2}
 
 
@@ -61,8 +62,12 @@ def encode(name: str, table: pa.Table, metadata: dict[str, str] | None = None) -
     return sink.getvalue().to_pybytes()
 
 
-def decode(name: str, data: bytes, where: str) -> tuple[pa.Table, dict[str, str]]:
+def decode(
+    name: str, data: bytes, where: str, cure: str = _ANEW
+) -> tuple[pa.Table, dict[str, str]]:
     """Read and fully validate one parquet file; return the table and its metadata.
+
+    `cure` is what to do about bytes that are no parquet.
 
     Raises:
         ClipmillError: damaged, foreign, of another version or with other columns.
@@ -75,7 +80,7 @@ def decode(name: str, data: bytes, where: str) -> tuple[pa.Table, dict[str, str]
     except (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError) as error:
         raise ClipmillError(
             f"{where} cannot be read as parquet ({str(error).split(chr(10))[0]}); expected the "
-            f"table {name!r}. Remove the file and run the stage that makes it again."
+            f"table {name!r}. {cure}"
         ) from error
     metadata = schema.check(table.schema, name, where)
     return table.replace_schema_metadata(None), metadata

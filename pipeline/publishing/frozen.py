@@ -24,13 +24,21 @@ from pipeline.publishing.freeze import TABLE, digest, frozen_rows, lines
 EXAMPLES = 5
 
 
-def check(dataset: Dataset, file: Path) -> dict[str, Any]:
+def check(dataset: Dataset, file: Path, split_set: str | None = None) -> dict[str, Any]:
     """Return how the packed clips differ from a frozen list, with some examples of each kind.
 
+    Splits are compared by the split set of the list; `split_set` only says which one that must be.
+
     Raises:
-        ClipmillError: no frozen list, one that was edited, or one of another ClipSpec.
+        ClipmillError: no frozen list, one that was edited, or one of another split set.
     """
     wanted, metadata = _read(file)
+    of = metadata["clipmill.split_set"]
+    if split_set is not None and dataset.split_set(split_set) != of:
+        raise ClipmillError(
+            f"{file} lists the splits of {of!r}, and --split-set says {split_set!r}; expected the "
+            f"same. Leave --split-set out, or freeze {split_set!r} with --out."
+        )
     dataset.require_own_shards()
     found = frozen_rows(dataset, metadata["clipmill.split_set"])
     before, now = _marks(wanted), _marks(found)
@@ -57,7 +65,12 @@ def check(dataset: Dataset, file: Path) -> dict[str, Any]:
 def _read(file: Path) -> tuple[pa.Table, dict[str, str]]:
     place = file.absolute()
     try:
-        rows, metadata = tables.read_single(LocalStorage(place.parent), place.name, TABLE)
+        rows, metadata = tables.decode(
+            TABLE,
+            LocalStorage(place.parent).read(place.name),
+            str(file),
+            cure="Is it another file? --check takes one that `freeze --out` wrote.",
+        )
     except FileNotFoundError:
         raise ClipmillError(f"{file} is not there; expected a list made by `freeze`.") from None
     keys = ("clipmill.digest", "clipmill.split_set", "clipmill.spec")

@@ -79,7 +79,7 @@ def freeze(
     with ends(say) as ui:
         dataset = Dataset.open(root)
         if check is not None and out is None:
-            report = frozen.check(dataset, check)
+            report = frozen.check(dataset, check, split_set)
             frozen.show(report, ui)
             ui.exit_code = 0 if frozen.same(report) else 1
         elif out is not None and check is None:

@@ -110,3 +110,25 @@ def test_a_list_that_was_edited_is_refused(built: Path, frozen: Path, tmp_path: 
         check(dataset, tmp_path / "none.parquet")
     with pytest.raises(ClipmillError, match="expected the table 'frozen'"):
         check(dataset, built / "manifests/clips.parquet")
+    (tmp_path / "UCF101.zip").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ClipmillError, match=r"UCF101.zip cannot be read .* Is it another file\?"):
+        check(dataset, tmp_path / "UCF101.zip")
+
+
+def test_another_split_set_is_not_compared(
+    tmp_path: Path, three_splits: Path, cli: Callable[..., Any]
+) -> None:
+    file = tmp_path / "two.parquet"
+    assert (
+        cli("freeze", "--root", three_splits, "--out", file, "--split-set=split2").returncode == 0
+    )
+    for name, code in (("split2", 0), ("split1", 2), ("split9", 2)):
+        done = cli("freeze", "--root", three_splits, "--check", file, f"--split-set={name}")
+        assert done.returncode == code, done.stderr
+    assert "freeze 'split1'" in str(_error(three_splits, file))
+
+
+def _error(root: Path, file: Path) -> ClipmillError:
+    with pytest.raises(ClipmillError) as caught:
+        check(Dataset.open(str(root)), file, "split1")
+    return caught.value
