@@ -19,6 +19,11 @@ def inspect(dataset: Dataset, wish: Wish, out: Path | None, ui: Ui) -> None:
         ClipmillError: nothing to show, or options that do not go together.
     """
     if wish.draws:
+        if wish.clip is not None and wish.page != 1:
+            raise ClipmillError(
+                "--page with --clip, which has one page; expected --page with --class or --random. "
+                "Leave it out."
+            )
         from pipeline.inspecting.picture import picture  # Pillow's import takes 0.1 s
 
         report = picture(dataset, wish, out)

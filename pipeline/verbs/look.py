@@ -49,7 +49,13 @@ def inspect(
         str | None, typer.Option("--clip", metavar="ID", help="Draw one clip, frame by frame.")
     ] = None,
     label: Annotated[
-        str | None, typer.Option("--class", metavar="NAME", help="Draw a class, a row a clip.")
+        str | None,
+        typer.Option(
+            "--class",
+            metavar="NAME",
+            envvar="CLIPMILL_INSPECT_CLASS",
+            help="Draw a class, a row a clip.",
+        ),
     ] = None,
     random: Annotated[
         int | None, typer.Option("--random", metavar="N", help="Draw N clips of all classes.")

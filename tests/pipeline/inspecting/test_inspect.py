@@ -38,11 +38,18 @@ def test_wrong_use_ends_with_2(built, tmp_path, cli):
         (("--clip", "a", "--random", 2), "--clip and --random together"),
         (("--out", tmp_path / "a.png"), "--out without a picture"),
         (("--page", 2), "--page without a picture"),
+        (("--page", 7, "--clip", "a"), "--page with --clip"),
         (("--class", "runn"), "Did you mean 'run'?"),
     ):
         done = cli("inspect", "--root", built, *options)
         assert done.returncode == 2
         assert says in done.stderr
+
+
+def test_a_variable_stands_for_class(built, tmp_path, cli, monkeypatch):
+    monkeypatch.setenv("CLIPMILL_INSPECT_CLASS", "runn")
+    done = cli("inspect", "--root", built, "--out", tmp_path / "a.png")
+    assert done.returncode == 2 and "Did you mean 'run'?" in done.stderr
 
 
 def test_an_acquired_root_without_shards_can_be_shown(tmp_path, annotated, run_stages):
