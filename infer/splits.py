@@ -18,8 +18,9 @@ from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.leaks import Overlap, warning
 from manifests.local import LocalStorage
+from manifests.nocheckpoint import no_checkpoint
 from manifests.seen import read
-from manifests.splitsets import FINISHED, every
+from manifests.splitsets import ALL, FINISHED, every
 from model.checkpoint import load
 from model.world import World
 
@@ -45,6 +46,8 @@ def score_file(
         ClipmillError: no such split, no such checkpoint, or one of other data.
     """
     require_split(dataset, split, split_set)
+    if checkpoint.is_dir():
+        raise no_checkpoint(checkpoint, f"A folder of all runs goes with --split-set {ALL}.")
     weights = load(checkpoint, with_state=False)
     seen = read(checkpoint) if world.first else None
     report = score(dataset, weights, split, split_set, batch, out, world, ui, clips, crops, seen)

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from manifests.nocheckpoint import no_checkpoint
 from manifests.parts import PARTS, PREFIXES, digest, text_key
 
 PART = "seen"
@@ -80,7 +81,7 @@ def read(path: str | Path) -> Seen | None:
     """
     path = Path(path)
     if not path.is_file():
-        raise ClipmillError(f"no checkpoint at {path}; expected a .safetensors file by clipmill.")
+        raise no_checkpoint(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
+from manifests.nocheckpoint import no_checkpoint
 from manifests.parts import PARTS, PREFIXES, digest, part_of, text_key
 
 DTYPES = {
@@ -98,7 +99,7 @@ def read(path: Path, wanted: Collection[str]) -> dict[str, Part]:
         ClipmillError: no such file, another format, a truncated or damaged file.
     """
     if not path.is_file():
-        raise ClipmillError(f"no checkpoint at {path}; expected a .safetensors file by clipmill.")
+        raise no_checkpoint(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata, keys = file.metadata() or {}, sorted(file.keys())

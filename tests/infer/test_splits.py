@@ -85,6 +85,14 @@ def test_a_model_of_one_set_scored_on_another_is_warned_of(
     assert report["leaks"]["videos"] == report["clips"]
 
 
+def test_the_folder_of_all_runs_needs_the_option(three_splits, runs, tmp_path, cli):
+    words = [f"--root={three_splits}", f"--checkpoint={runs}", "--device=cpu", "--out", tmp_path]
+    done = cli("score", *words)
+    assert done.returncode == 2
+    text = " ".join(done.stderr.split())
+    assert "split1/best.safetensors" in text and "goes with --split-set all" in text
+
+
 def test_an_older_checkpoint_is_scored_without_a_word(three_splits, runs, tmp_path, capsys):
     older = checkpoint.load(runs / "split1" / "best.safetensors", with_state=False)
     checkpoint.save(tmp_path / "older.safetensors", older)
