@@ -9,6 +9,7 @@ Reading all three splits takes a third of a second.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +42,7 @@ def read_hmdb51(lists: Path, *, val: float | Literal["unused"], seed: int) -> ro
     labels = [rows.Label(i, name, rows.slug(name)) for i, name in enumerate(names)]
     found = rows.Annotation("hmdb51", [], labels, [], [])
     clips: dict[str, rows.Clip] = {}
+    shared: dict[str, int] = {}
     for number, files in splits.items():
         name = f"split{number}"
         listed: list[Row] = []
@@ -51,13 +53,15 @@ def read_hmdb51(lists: Path, *, val: float | Literal["unused"], seed: int) -> ro
                 listed.append(row)
         found.split_sets.append(name)
         found.splits.extend(_split(name, listed, val, seed))
-        _report(found, name, listed, val)
+        shared[name] = _report(found, name, listed, val)
     found.clips.extend(sorted(clips.values(), key=lambda clip: (clip.label_id, clip.source)))
     total = f"{len(clips):,} clips of {len(labels)} classes"
     if len(labels) == OFFICIAL_CLASSES:
         same = "as" if len(clips) == OFFICIAL_CLIPS else f"but {OFFICIAL_CLIPS:,}"
         total += f", {same} in the official lists"
     found.notes.append(total)
+    if val == "unused" and any(shared.values()):
+        found.notes.append(_unused(shared))
     return found
 
 
@@ -92,8 +96,11 @@ def _split(
 
 def _report(
     found: rows.Annotation, name: str, listed: list[Row], val: float | Literal["unused"]
-) -> None:
-    """Add the counts, and what deserves a second look, to the notes and warnings."""
+) -> int:
+    """Add the counts, and what deserves a second look, to the notes and warnings.
+
+    Returns the number of videos that have unused clips and others.
+    """
     counts = Counter(row.part for row in listed)
     text = f"{name}: {_counted(counts)} clips"
     if len(found.labels) == OFFICIAL_CLASSES:
@@ -109,17 +116,22 @@ def _report(
             f"{name}: {len(shared)} videos have clips in train and in test, {min(shared)} among "
             "them; the test figures will come out too good."
         )
-    if val == "unused" and (shared := groups["unused"] & (groups["train"] | groups["test"])):
-        found.warnings.append(
-            f"{name}: val is the clips the split leaves unused; {len(shared)} of their "
-            f"{len(groups['unused'])} videos have clips in train or test too, so val figures come "
-            "out too good. --val 0.1 cuts val from train by whole videos."
-        )
     for part, there in (("train", counts["train"]), ("test", counts["test"])):
         if not there:
             found.warnings.append(f"{name}: no clip is in {part}.")
     if val and not any(row.split == "val" for row in found.splits if row.split_set == name):
         found.warnings.append(f"{name}: val is empty.")
+    return len(groups["unused"] & (groups["train"] | groups["test"]))
+
+
+def _unused(shared: Mapping[str, int]) -> str:
+    """Return what is to be known of val where it is the unused clips, by the videos it shares."""
+    counts = ", ".join(f"{number} ({name})" for name, number in shared.items())
+    return (
+        f"val is the clips that a split leaves unused; of their videos {counts} have clips in "
+        "train or test too, so val figures come out too good. --val 0.1 cuts val from train by "
+        "whole videos."
+    )
 
 
 def _counted(counts: Counter[str] | dict[str, int]) -> str:
