@@ -14,7 +14,7 @@ from itertools import permutations
 from pathlib import Path
 
 from pipeline.annotate.layout import ROLES as COMMON
-from pipeline.annotate.layout import split_of
+from pipeline.annotate.layout import role_of, split_of
 from pipeline.annotate.text import bad_line, did_you_mean, shown
 
 OFFICIAL = "label,youtube_id,time_start,time_end,split"
@@ -25,7 +25,6 @@ ROLES = {
     "id": ("youtube_id", "youtubeid", "yt_id", "ytid", "video_id", "videoid", "id"),
     **{role: COMMON[role] for role in ("label", "start", "end", "split")},
 }
-_ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
 _FLAG = re.compile(r"[01]|true|false|", re.IGNORECASE)  # what is_cc holds
 
 
@@ -53,14 +52,10 @@ def columns_of(path: Path, sample: list[list[str]]) -> Columns:
     Raises:
         ClipmillError: a column is missing, stands twice, or cannot be told.
     """
-    roles = [_role(cell) for cell in sample[0]]
+    roles = [role_of(cell, ROLES) for cell in sample[0]]
     if "id" in roles or len(set(roles) - {None}) > 1:
         return _by_name(path, sample[0])
     return _by_content(path, sample)
-
-
-def _role(cell: str) -> str | None:
-    return _ROLE_OF.get(cell.strip().lower().replace(" ", "_"))
 
 
 def _by_name(path: Path, first: list[str]) -> Columns:
@@ -69,7 +64,7 @@ def _by_name(path: Path, first: list[str]) -> Columns:
         names.pop()
     places: dict[str, int] = {}
     for index, name in enumerate(names):
-        role = _role(name)
+        role = role_of(name, ROLES)
         if role in places:
             found = f"columns {names[places[role]]!r} and {name!r}, which both can be the {role}"
             raise bad_line(path, 1, found, f"one {role}", "Rename or remove one of them.")
@@ -78,7 +73,7 @@ def _by_name(path: Path, first: list[str]) -> Columns:
     for role, name in (("id", "youtube_id"), ("start", "time_start"), ("end", "time_end")):
         if role not in places:
             found = f"the columns {', '.join(repr(shown(name)) for name in names)}"
-            guesses = (did_you_mean(other, [name]) for other in names if not _role(other))
+            guesses = (did_you_mean(other, [name]) for other in names if not role_of(other, ROLES))
             raise bad_line(path, 1, found, f"one called {name}", next(filter(None, guesses), ""))
     return Columns(True, tuple(names), **places)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,6 @@ SPLIT_WORDS = {
     **dict.fromkeys(("val", "valid", "validation", "validate"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +100,16 @@ def _parse(sample: list[str], delimiter: str, complete: bool) -> list[list[str]]
     return [row for row in rows if any(cell.strip() for cell in row)]
 
 
-def _role(cell: str) -> str | None:
-    return _ROLE_OF.get(cell.strip().lower().replace(" ", "_"))
+def role_of(cell: str, roles: Mapping[str, Collection[str]] = ROLES) -> str | None:
+    """Return the role that a header's cell names in any case, `File Name` or `file_name`."""
+    name = cell.strip().lower().replace(" ", "_")
+    return next((role for role, names in roles.items() if name in names), None)
 
 
 def _known(table: list[list[str]]) -> int:
     """Return how many columns a header names; 0 when the first row is no header."""
     first = table[0] if table else []
-    roles = [_role(cell) for cell in first]
+    roles = [role_of(cell) for cell in first]
     if any(is_media(cell.strip()) for cell in first) or not {"path", "label"} & set(roles):
         return 0
     return sum(role is not None for role in roles)
@@ -119,7 +121,7 @@ def _from_header(path: Path, delimiter: str, first: list[str]) -> Layout:
         names.pop()
     columns: dict[str, int] = {}
     for index, name in enumerate(names):
-        role = _role(name)
+        role = role_of(name)
         if role in columns:
             found = f"columns {names[columns[role]]!r} and {name!r}, which both can be the {role}"
             raise bad_line(path, 1, found, f"one {role}", "Rename or remove one of them.")
@@ -130,14 +132,14 @@ def _from_header(path: Path, delimiter: str, first: list[str]) -> Layout:
             found = f"the columns {', '.join(map(repr, names))}"
             expected = f"one called {', '.join(ROLES[role])}"
             raise bad_line(path, 1, found, expected, _cure(names, role))
-    ignored = [name for name in names if _role(name) is None]
+    ignored = [name for name in names if role_of(name) is None]
     return Layout(delimiter, True, names, columns, ignored)
 
 
 def _cure(names: list[str], role: str) -> str:
     """Point at the column that may be meant: 'lable' is near 'label'."""
     for name in names:
-        near = did_you_mean(name, ROLES[role]) if _role(name) is None else ""
+        near = did_you_mean(name, ROLES[role]) if role_of(name) is None else ""
         if near:
             return f"{near.removesuffix('?')} by {name!r}? Rename that column."
     return f"Name the column of the {role}."

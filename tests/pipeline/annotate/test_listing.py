@@ -104,8 +104,8 @@ HEADER = "path,label,split,start,end\n"
         (HEADER + "C:\\v\\a.avi,walk,train,0,1\n", r"expected a path below the videos folder"),
         (HEADER + "./,walk,train,0,1\n", r"expected a path below the videos folder"),
         (
-            HEADER + "https://x/a.mp4,walk,train,0,1\n",
-            r"the URL 'https://x/a.mp4'; .* Download the",
+            HEADER + "s3://x/a.mp4,walk,train,0,1\n",
+            r"the URL 's3://x/a.mp4'; .* Download the",
         ),
         (
             HEADER + '"a.avi,walk,train,0,1\n',
