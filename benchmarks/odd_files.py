@@ -46,6 +46,8 @@ were chosen for their oddities (`seed` spec: {SPEC.frames} frames, every {SPEC.r
   header is believed. A packet of one byte ("show the last frame again") gives none.
 - **frames**: what comes when the whole file is decoded, without damaged frames.
 - **fate**: `packed`, or the reason in the outcome row.
+- **damaged frames left out**: frames whose damage the decoder tells of. It may spread: a frame that
+  is built from a damaged one can be kept and show its traces until the next key frame.
 
 """
 
