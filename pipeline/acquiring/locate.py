@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Self
 
 from manifests.dataset import Dataset
-from pipeline.annotate.sources import SCHEME, path_of
+from pipeline.annotate.sources import SCHEME, YOUTUBE, path_of
 
-YOUTUBE = "youtube:"
 OWN = "videos"
 _READABLE = 60  # letters of a name of our own that are there for people
 

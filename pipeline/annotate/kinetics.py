@@ -25,11 +25,11 @@ from pipeline.annotate.kinetics_counts import (
 )
 from pipeline.annotate.kinetics_files import ListFile, find_lists
 from pipeline.annotate.kinetics_lists import BadLines, Row, read_rows
+from pipeline.annotate.sources import YOUTUBE
 from pipeline.annotate.text import read_names, shown
 from pipeline.annotate.walk import some
 
 SPLIT_SET = "official"
-SCHEME = "youtube:"
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def clip_id(row: Row) -> str:
     if row.start_s.is_integer() and row.end_s.is_integer():
         return f"{row.youtube_id}_{int(row.start_s):06d}_{int(row.end_s):06d}"
     readable = f"{row.youtube_id}_{row.start_s}_{row.end_s}"
-    return rows.clip_id(readable, SCHEME + row.youtube_id, row.start_s, row.end_s)
+    return rows.clip_id(readable, YOUTUBE + row.youtube_id, row.start_s, row.end_s)
 
 
 def _merge(
@@ -141,7 +141,7 @@ def _merge(
         video, start_s, end_s, label = row[:4]
         number = None if label is None else numbers[label]
         found.clips.append(
-            rows.Clip(key, found.name, label, number, video, SCHEME + video, start_s, end_s)
+            rows.Clip(key, found.name, label, number, video, YOUTUBE + video, start_s, end_s)
         )
     return parts
 

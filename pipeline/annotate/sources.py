@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from manifests.errors import ClipmillError
 
 SCHEME = "file:"
+YOUTUBE = "youtube:"  # a video by its id, which names its file
 _ADDRESS = re.compile(r"https?://[^/\s]+/\S*", re.IGNORECASE)
 # U+2028 and U+2029 would break a line in many viewers; surrogates stand for undecodable bytes.
 _ENCODED = re.compile("[%#?\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
