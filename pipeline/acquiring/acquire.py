@@ -95,9 +95,9 @@ class Download:
             )
             if not places.waits(source)
         }
-        if spans:
-            for archive in archives(places):
-                take_out(archive, spans.values(), storage, self.ui)
+        lost: dict[Span, str] = {}
+        for archive in archives(places) if spans else ():
+            lost |= take_out(archive, spans.values(), storage, self.ui)
         files = find(places, spans.values(), storage)
         attempts = zip(todo["clip_id"].to_pylist(), todo["attempt"].to_pylist(), strict=True)
         videos: dict[tuple[str, str], Video] = {}
@@ -110,7 +110,8 @@ class Download:
                 else:
                     absent.append(Planned(span.source, clip, attempt))
         ordered = [videos[key] for key in sorted(videos)]
-        return cut(ordered, absent, str(places.videos))
+        damage = {clip: lost[span] for clip, span in spans.items() if span in lost}
+        return cut(ordered, absent, str(places.videos), damage)
 
     def results(self, units: Sequence[Unit], jobs: int) -> Generator[Rows, None, None]:
         """Do the units in worker processes, after those that need none."""

@@ -1,7 +1,7 @@
 """Taking the wanted videos out of an archive, into the root's `videos/` under names of our own.
 
-One pass through the archive, at the disk's pace; nothing is decoded. Whole files of an earlier
-pass are left as they are, so a pass can be killed at any time and run again.
+One pass through the archive, at the disk's pace; nothing is decoded. Files of an earlier pass that
+are the same are left as they are, so a pass can be killed at any time and run again.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def _extension(path: str) -> str:
     return posixpath.splitext(path)[1].lower() if is_media(path) else ""
 
 
-def take_out(archive: Path, spans: Iterable[Span], storage: Storage, ui: Ui) -> None:
-    """Stream the members that serve these spans into the root.
+def take_out(archive: Path, spans: Iterable[Span], storage: Storage, ui: Ui) -> dict[Span, str]:
+    """Stream the members that serve these spans into the root; return what those lost suffer from.
 
     Raises:
         ClipmillError: no archive that can be read, or one that breaks a limit.
@@ -74,6 +74,7 @@ def take_out(archive: Path, spans: Iterable[Span], storage: Storage, ui: Ui) -> 
     """
     from pipeline.archive.unpack import unpack
 
+    spans = list(spans)
     names = Names(spans)
     name, size = shown(archive.name), archive.stat().st_size
     with ui.progress(size // MB, f"taking videos out of {name}, MB") as progress:
@@ -93,3 +94,14 @@ def take_out(archive: Path, spans: Iterable[Span], storage: Storage, ui: Ui) -> 
             f"{name}: {len(names.doubles):,} members serve a clip that another one serves "
             f"already, {shown(names.doubles[0])!r} among them; the first one was taken."
         )
+    if done.damaged:
+        first = next(iter(done.damaged.values()))
+        ui.warn(f"{name}: of its videos {len(done.damaged):,} cannot be had: {first}")
+    lost = {posixpath.splitext(path)[0]: str(error) for path, error in done.damaged.items()}
+    return {span: lost[own] for span in spans for own in _own_stems(span) if own in lost}
+
+
+def _own_stems(span: Span) -> list[str]:
+    if span.source.startswith(SCHEME):
+        return [own_stem(span.source)]
+    return [own_stem(span.source, stem) for stem, _ in stems(span)]

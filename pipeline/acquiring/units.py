@@ -6,7 +6,7 @@ without a video cost seconds and little memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from manifests.reasons import Reason
@@ -34,18 +34,23 @@ class Video(NamedTuple):
 
 
 class Absent(NamedTuple):
-    """Clips without a file, which need no worker process, and where one was looked for."""
+    """Clips without a file, which need no worker process, and where one was looked for.
+
+    `damage` tells by clip_id of those whose file lies there and is damaged.
+    """
 
     looked: str
     clips: list[Planned]
+    damage: Mapping[str, str]
 
     def rows(self) -> Rows:
         """Return the outcome rows of these clips."""
         return {
             "download": [
                 outcome.failed(
-                    clip, attempt, 0.0, {}, Reason.MISSING,
-                    f"{self.looked} holds no video for {source}",
+                    clip, attempt, 0.0, {},
+                    Reason.CORRUPT if clip in self.damage else Reason.MISSING,
+                    self.damage.get(clip, f"{self.looked} holds no video for {source}"),
                 )
                 for source, clip, attempt in self.clips
             ]
@@ -56,10 +61,15 @@ Unit = list[Video] | Absent
 T = TypeVar("T")
 
 
-def cut(videos: Sequence[Video], absent: Sequence[Planned], looked: str) -> list[tuple[Unit, int]]:
+def cut(
+    videos: Sequence[Video],
+    absent: Sequence[Planned],
+    looked: str,
+    damage: Mapping[str, str],
+) -> list[tuple[Unit, int]]:
     """Return units with their numbers of clips."""
     files = ((part, sum(len(video.clips) for video in part)) for part in _parts(videos, UNIT))
-    others = ((Absent(looked, part), len(part)) for part in _parts(absent, ABSENT))
+    others = ((Absent(looked, part, damage), len(part)) for part in _parts(absent, ABSENT))
     return [*others, *files]
 
 

@@ -20,7 +20,7 @@ class Entry:
     """One entry. `read` gives at most so many of its `size` bytes, until the next is asked for.
 
     `kind` is empty for a regular file, else a word for what it is. `check` is told the CRC-32 of
-    all bytes, and raises ClipmillError when it is not the one written in the archive.
+    all bytes, and raises DamagedMember when it is not the one written in the archive.
     """
 
     name: str

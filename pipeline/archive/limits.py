@@ -21,6 +21,14 @@ ARCHIVES_AT_ONCE = 100  # archives inside; each costs a copy, and a RAR one two 
 ARCHIVE_COSTS = 1 << 20
 
 
+class DamagedArchive(ClipmillError):
+    """It contradicts itself or ends early, and nothing after that place can be read."""
+
+
+class DamagedMember(ClipmillError):
+    """One member is not what it was; those after it may be whole, and can be asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of one archive, those inside it included; the defaults let half a million videos pass.
@@ -60,9 +68,14 @@ class Meter:
         """Return the error for what no archive of videos or lists does."""
         return self.error(found, "expected an archive of videos or lists. Do not trust this file.")
 
-    def damaged(self, found: str) -> ClipmillError:
+    def damaged(self, found: str) -> DamagedArchive:
         """Return the error for an archive that contradicts itself or ends early."""
-        return self.error(f"is damaged: {found}", "fetch it again.")
+        return DamagedArchive(str(self.error(f"is damaged: {found}", "fetch it again.")))
+
+    def damaged_member(self, name: str, found: str) -> DamagedMember:
+        """Return the error for one member."""
+        what = f"is damaged: {name[:200]!r} {found}"
+        return DamagedMember(str(self.error(what, "fetch it again.")))
 
     def count_member(self) -> None:
         """Count an entry of any kind; ClipmillError when there are too many."""

@@ -16,17 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeAlias, cast
 
 from manifests.errors import ClipmillError
 from pipeline.annotate.text import shown
 from pipeline.archive import copies, kinds, naming, rars, tars, zips
 from pipeline.archive.entries import FOLDER, REGULAR, Entry
-from pipeline.archive.limits import Limits, Meter
+from pipeline.archive.limits import DamagedArchive, DamagedMember, Limits, Meter
 from pipeline.archive.memberfile import MemberFile
 from pipeline.archive.streams import Inflated, Plain
 
+Reader: TypeAlias = "io.BufferedReader[MemberFile]"
 REPEATED = "name that came before"
+DAMAGED = "damaged archive inside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Member:
 class Archive:
     """An archive that is read once, from front to back. Iterating yields its members.
 
-    `passed_over` counts what was no regular member, by kind; folders are not counted.
+    `passed_over` counts what was no regular member, by kind; folders are not counted. A member of a
+    zip or rar that is damaged raises DamagedMember while it is read; the next can be asked for.
 
     Raises:
         ClipmillError: while iterating: no archive, damaged, encrypted, one volume of several,
@@ -75,7 +78,7 @@ class Archive:
                     "plain or compressed (gzip, bzip2, xz, zstd). Unpack it and give the folder."
                 )
             found = False
-            for member in self._members(entries, "", set(), meter, inside=False):
+            for member in self._members(entries, "", set(), meter):
                 found = True
                 yield member
             if not found:
@@ -84,8 +87,14 @@ class Archive:
                 )
 
     def _members(
-        self, entries: Iterator[Entry], prefix: str, seen: set[bytes], meter: Meter, inside: bool
+        self,
+        entries: Iterator[Entry],
+        prefix: str,
+        seen: set[bytes],
+        meter: Meter,
+        doubt: DamagedMember | None = None,
     ) -> Iterator[Member]:
+        """Yield members; of an archive inside (with a prefix) that is in doubt, what is proven."""
         for entry in entries:
             meter.count_member()
             if entry.kind != REGULAR:
@@ -98,14 +107,24 @@ class Archive:
                 self.passed_over[REPEATED] += 1
                 continue
             seen.add(key)
-            with io.BufferedReader(MemberFile(entry, meter)) as file:
-                if inside or kinds.kind_of(file.peek(kinds.HEAD)) is None:
+            raw = MemberFile(entry, meter, None if entry.check else doubt)
+            with io.BufferedReader(raw) as file:
+                kind = None if prefix else _kind(file)
+                raw.lenient = kind == "rar"  # whose members prove themselves
+                if kind is None:
                     yield Member(name, entry.size, file)
-                else:
+                    continue
+                try:
                     yield from self._inner(file, name, entry.size, seen, meter)
+                except DamagedMember:
+                    self.passed_over[DAMAGED] += 1
+                except (DamagedArchive, rars.UnreadableRar):
+                    if raw.damage is None:
+                        raise
+                    self.passed_over[DAMAGED] += 1
 
     def _inner(
-        self, file: BinaryIO, name: str, size: int, seen: set[bytes], meter: Meter
+        self, file: Reader, name: str, size: int, seen: set[bytes], meter: Meter
     ) -> Iterator[Member]:
         """Yield the members of an archive inside, or the file itself if it is none after all."""
         with copies.copied(file, name) as copy:
@@ -118,7 +137,16 @@ class Archive:
                 yield Member(name, size, copy)
             else:
                 meter.count_archive()
-                yield from self._members(entries, naming.stem(name) + "/", seen, meter, inside=True)
+                prefix = naming.stem(name) + "/"
+                yield from self._members(entries, prefix, seen, meter, file.raw.damage)
+
+
+def _kind(file: Reader) -> kinds.Kind | None:
+    """Return what kind of archive a member is; one that is damaged says so when it is read."""
+    try:
+        return kinds.kind_of(file.peek(kinds.HEAD))
+    except DamagedMember:
+        return None
 
 
 def members(path: Path, limits: Limits | None = None) -> Iterator[Member]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import BinaryIO, TypeVar
 
 from manifests.errors import ClipmillError
 from pipeline.archive import tars
 from pipeline.archive.child import Child, ReaderError, started
 from pipeline.archive.entries import REGULAR, Entry
-from pipeline.archive.limits import Meter
+from pipeline.archive.limits import DamagedMember, Meter
 from pipeline.archive.rar_entry import Packed
 from pipeline.archive.rar_headers import read_headers
 
@@ -30,6 +31,10 @@ COMMANDS = {
 
 class UnreadableRar(ClipmillError):
     """One reader could not do it; another may."""
+
+
+class UnreadableMember(DamagedMember):
+    """One reader gave other bytes than those that the archive tells of; another may not."""
 
 
 def readers() -> list[str]:
@@ -55,6 +60,7 @@ def walk(file: BinaryIO, size: int, meter: Meter, reader: str | None = None) -> 
     Raises:
         ClipmillError: no reader is installed; damaged, encrypted, or one volume of several.
         UnreadableRar: what `reader` gave is not what the archive says of its contents.
+        UnreadableMember: while reading: one member has another checksum. Others follow it.
     """
     packed = read_headers(file, size, meter)
     reader = reader or next(iter(readers()), None)
@@ -70,22 +76,33 @@ def walk(file: BinaryIO, size: int, meter: Meter, reader: str | None = None) -> 
         found = f"cannot be read by {reader} ({said})"
         return UnreadableRar(str(meter.error(found, "fetch it again, or unpack it.")))
 
+    damaged: list[str] = []
+
+    def check(name: str, crc: int, is_crc: int) -> None:
+        if is_crc != crc:
+            damaged.append(name)
+            found = f"cannot be read by {reader} ({name[:200]!r} has another checksum)"
+            raise UnreadableMember(str(meter.error(found, "fetch it again, or unpack it.")))
+
     with started([program, *COMMANDS[reader]], file, size, meter) as child:
         contents = (_tarred if reader == "bsdtar" else _joined)(packed, child, meter)
         try:
             for entry in packed:
-                yield _entry(entry, next(contents), unreadable)
+                yield _entry(entry, next(contents), check, unreadable)
             next(contents, None)
-            child.finish()
+            if not damaged:  # else it may say so by failing
+                child.finish()
         except ReaderError as error:
             raise unreadable(str(error)) from error
 
 
 def _entry(
-    entry: Packed, give: Callable[[int], bytes], unreadable: Callable[[str], UnreadableRar]
+    entry: Packed,
+    give: Callable[[int], bytes],
+    check: Callable[[str, int, int], None],
+    unreadable: Callable[[str], UnreadableRar],
 ) -> Entry:
-    """Return one entry, whose checksum is compared."""
-    name = repr(entry.name[:200])
+    """Return one entry, whose checksum is compared where it has one."""
 
     def read(wanted: int) -> bytes:
         try:
@@ -93,11 +110,8 @@ def _entry(
         except ReaderError as error:
             raise unreadable(str(error)) from error
 
-    def check(crc: int) -> None:
-        if entry.crc is not None and crc != entry.crc:
-            raise unreadable(f"{name} has another checksum")
-
-    return Entry(entry.name, entry.kind, entry.given, read, check)
+    compare = None if entry.crc is None else partial(check, entry.name, entry.crc)
+    return Entry(entry.name, entry.kind, entry.given, read, compare)
 
 
 def _joined(packed: list[Packed], child: Child, _: Meter) -> Iterator[Callable[[int], bytes]]:

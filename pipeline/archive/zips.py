@@ -67,7 +67,9 @@ def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, meter: Meter) -> Ite
             opened = opened or archive.open(info)
             data = opened.read(wanted)
         except (*_BROKEN, RuntimeError) as error:
-            raise meter.damaged(f"{name[:200]!r} cannot be read ({error})") from error
+            if isinstance(error, OSError) and error.errno:  # not the archive: its disk
+                raise meter.error(f"cannot be read ({error})", "look at its disk.") from error
+            raise meter.damaged_member(name, f"cannot be read ({error})") from error
         meter.count_bytes(len(data))
         return data
 

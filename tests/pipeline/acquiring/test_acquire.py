@@ -14,6 +14,7 @@ from manifests.rows import Annotation, Clip, Label, SplitRow, clip_id
 from manifests.spec import ClipSpec
 from pipeline import annotating, running, stage
 from pipeline.acquiring import acquire, units
+from pipeline.acquiring.finding import Span
 from pipeline.acquiring.from_archive import take_out
 
 SPEC = ClipSpec(frames=4, rate=2, height=16, width=16)
@@ -131,9 +132,9 @@ def test_an_interrupted_annotate_takes_its_archive_apart_once_more(
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    def counted(path: Path, *rest: Any) -> None:
+    def counted(path: Path, *rest: Any) -> Any:
         opened.append(path)
-        take_out(path, *rest)
+        return take_out(path, *rest)
 
     monkeypatch.setattr(acquire, "take_out", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -70,6 +70,26 @@ def test_what_the_archive_lacks_is_a_row(
     assert found == lacking | {(None, None)}
 
 
+def test_what_is_damaged_in_the_archive_is_a_row(
+    tmp_path: Path, mine: Path, archived: Make, annotate_mine: Make, rows_of: Make, run_stages: Make
+) -> None:
+    archive, csv = archived("my.zip"), tmp_path / "list.csv"
+    csv.write_text("\n".join(["path,label", *(f"{name},{name[:3]}" for name in NAMES)]))
+    whole, lost = archive.read_bytes(), archive.read_bytes().index(b"run/b.avi") + 500
+    archive.write_bytes(whole[:lost] + bytes([whole[lost] ^ 1]) + whole[lost + 1 :])
+    annotate_mine(tmp_path / "root", archive, csv)
+    rows = rows_of(tmp_path / "root", "download")
+    [failed] = [row for row in rows if row["status"] == "failed"]
+    assert len(rows) == CLIPS and failed["reason"] == "corrupt"
+    assert "my.zip is damaged: 'run/b.avi' cannot be read" in failed["message"]
+    archive.write_bytes(whole)  # fetched again
+    annotate_mine(tmp_path / "root", archive, csv)
+    assert files_in(tmp_path / "root/videos")
+    run_stages(tmp_path / "root", "pack")
+    found = sorted(path.read_bytes() for path in files_in(tmp_path / "root/videos"))
+    assert found == sorted((mine / name).read_bytes() for name in NAMES)
+
+
 @pytest.mark.parametrize("kind", ["part_0.tar.gz", "part_0.zip"])
 def test_kinetics_members_serve_their_clips(
     tmp_path: Path, make_video: Make, write_members: Make, kind: str

@@ -14,7 +14,7 @@ def test_every_clip_is_in_one_unit(videos: int, absent: int) -> None:
     there = [Video(File(str(n), Path(str(n))), [(f"v{n}", 1), (f"w{n}", 1)]) for n in range(videos)]
     lacking = [Planned("youtube:x", f"a{n}", 1) for n in range(absent)]
     found: list[str] = []
-    for unit, count in cut(there, lacking, "/videos"):
+    for unit, count in cut(there, lacking, "/videos", {}):
         if isinstance(unit, Absent):
             clips = [row["clip_id"] for row in unit.rows()["download"]]
         else:

@@ -366,6 +366,8 @@ def unpack_in_child(archive: Path, base: Path, result: Path) -> None:
     try:
         done = unpack(archive, own, open_storage(base / "root"))
         told: dict[str, Any] = {"is": PASSES, "written": done.written, "over": done.passed_over}
+        if done.damaged:
+            told |= {"is": ERROR, "text": str(next(iter(done.damaged.values())))}
     except ClipmillError as error:
         told = {"is": ERROR, "text": str(error)}
     except BaseException as error:

@@ -83,15 +83,36 @@ def test_a_rar_of_rars_composes_the_names(tmp_path, rar, reader):
     assert read(path, reader) == {"wave/wave/x.avi": TEXT, "d/jump/wave/x.avi": TEXT, "r.txt": b"t"}
 
 
-def test_a_wrong_checksum_is_an_error_and_nothing_of_it_stays(tmp_path, rar, reader):
+def test_a_wrong_checksum_is_an_error_of_one_member(tmp_path, rar, reader, monkeypatch):
     path = tmp_path / "a.rar"
-    path.write_bytes(rar.archive([rar.file(b"a.avi", TEXT), rar.file(b"b.avi", BYTES, crc=7)]))
+    files = [rar.file(b"a.avi", TEXT), rar.file(b"b.avi", BYTES, crc=7), rar.file(b"c.avi", TEXT)]
+    path.write_bytes(rar.archive(files))
     with pytest.raises(ClipmillError, match=f"cannot be read by {reader} .*b.avi"):
         read(path, reader)
+    monkeypatch.setattr(rars, "readers", lambda: [reader])
     root = open_storage(tmp_path / "root")
-    with pytest.raises(ClipmillError, match="cannot be read by"):
-        unpack(path, lambda name: name, root)
-    assert root.list(".") == {"a.avi": len(TEXT)}
+    for written, skipped in ((2, 0), (0, 2)):
+        done = unpack(path, lambda name: name, root)
+        assert (done.written, done.skipped) == (written, skipped)
+        assert done.damaged.keys() == {"b.avi"} and "'b.avi' has" in str(done.damaged["b.avi"])
+        assert root.list(".") == {"a.avi": len(TEXT), "c.avi": len(TEXT)}
+
+
+def test_damage_in_a_rar_of_rars_takes_one_member(tmp_path, rar):
+    inner = [rar.archive([rar.file(b"%d.avi" % i, TEXT) for i in (n, n + 1)]) for n in (1, 3, 5)]
+    whole = rar.archive([rar.file(b"%d.rar" % i, data) for i, data in enumerate(inner)])
+    path, root = tmp_path / "a.rar", open_storage(tmp_path / "root")
+    for at, lost, over in (
+        (whole.index(b"3.avi") + len(TEXT) // 2, {"1/3.avi"}, {}),
+        (whole.index(b"3.avi"), set(), {"damaged archive inside": 1}),  # a name: all after it
+    ):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        done = unpack(path, lambda name: name, root)
+        assert done.damaged.keys() == lost and done.passed_over == over
+        assert {"0/1.avi", "0/2.avi", "2/5.avi", "2/6.avi"} <= {
+            f"{folder}/{name}" for folder in "012" for name in root.list(folder)
+        }
+    assert root.list("1") == {"4.avi": len(TEXT)}
 
 
 def test_a_damaged_header_names_its_place(tmp_path, rar):

@@ -1,17 +1,19 @@
 """Unpacking into storage: resumed, killed, on a full disk."""
 
 import errno
+import gzip
 import io
 import os
 import signal
 import tarfile
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from manifests import disk
-from manifests.errors import StoppedError
+from manifests.errors import ClipmillError, StoppedError
 from manifests.storage import open_storage
 from pipeline.archive.unpack import unpack
 
@@ -58,6 +60,74 @@ def test_what_is_there_is_not_written_again(tmp_path, archive):
     assert storage.list("videos") == WHOLE
     after = {path: path.stat().st_ino for path in before}
     assert {path.name for path in before if before[path] != after[path]} <= {"3.avi", "4.avi"}
+
+
+def zipped(members: dict[str, bytes], method: int = 0) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as made:
+        for name, data in members.items():
+            made.writestr(name, data)
+    return out.getvalue()
+
+
+def flipped(data: bytes, inside: bytes) -> bytes:
+    at = data.index(inside) + len(inside) // 2
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def test_of_another_archive_what_differs_is_written_anew(tmp_path, archive):
+    """Interrupted with one archive, gone on with another whose members have the same sizes."""
+    storage = open_storage(tmp_path / "root")
+    unpack(archive, lambda name: own(name) if name < "UCF-101/c/v_3" else None, storage)
+    parts = storage.list("videos").keys()
+    other = dict(FILES)
+    other["UCF-101/c/v_1.avi"] = FILES["UCF-101/c/v_1.avi"][:-1] + b"?"
+    other["UCF-101/c/v_2.avi"] = os.urandom(50_002)
+    archive.write_bytes(zipped(other))
+    done = unpack(archive, own, storage)
+    assert 3 <= len(parts) < 12 and (done.written, done.skipped) == (
+        12 - len(parts) + 2,
+        len(parts) - 2,
+    )
+    assert {f"UCF-101/c/v_{n}": storage.read(f"videos/{n}") for n in WHOLE} == other
+
+
+def test_nothing_of_a_damaged_tar_stays_and_a_good_one_gives_all(tmp_path, archive):
+    plain = gzip.decompress(archive.read_bytes())
+    good = gzip.compress(plain, 0)
+    archive.write_bytes(flipped(good, FILES["UCF-101/c/v_5.avi"][:99]))
+    storage = open_storage(tmp_path / "root")
+    storage.write("videos/5.avi", FILES["UCF-101/c/v_5.avi"][:-1] + b"?")  # of a killed pass
+    with pytest.raises(ClipmillError, match=r"is damaged.*fetch it again"):
+        unpack(archive, own, storage)
+    assert storage.list("videos") == {}
+    archive.write_bytes(good)
+    assert unpack(archive, own, storage).written == 12
+    assert {f"UCF-101/c/v_{n}": storage.read(f"videos/{n}") for n in WHOLE} == FILES
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("size", [300, 50_000])
+def test_a_damaged_member_of_a_zip_is_told_and_the_rest_taken(tmp_path, method, size):
+    members = {f"{i}.avi": os.urandom(size) for i in range(4)}
+    path, storage = tmp_path / "a.zip", open_storage(tmp_path / "root")
+    path.write_bytes(flipped(zipped(members, method), members["1.avi"][100:200]))
+    done = unpack(path, lambda name: name, storage)
+    assert done.written == 3 and done.damaged.keys() == {"1.avi"}
+    assert "a.zip is damaged: '1.avi' cannot be read" in str(done.damaged["1.avi"])
+    del members["1.avi"]
+    assert {name: storage.read(name) for name in storage.list(".")} == members
+
+
+def test_a_damaged_archive_inside_a_zip_is_counted(tmp_path):
+    inner = zipped({"a.avi": b"a" * 50_000})
+    whole = zipped({"x.zip": inner, "y.zip": zipped({"b.avi": b"b" * 50_000})})
+    path, storage = tmp_path / "a.zip", open_storage(tmp_path / "root")
+    path.write_bytes(flipped(whole, b"a" * 50_000))
+    done = unpack(path, lambda name: name, storage)
+    assert done.passed_over == {"damaged archive inside": 1} and storage.list("y") == {
+        "b.avi": 50_000
+    }
 
 
 def test_of_two_members_for_one_file_the_first_is_taken(tmp_path, archive):
