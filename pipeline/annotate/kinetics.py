@@ -14,11 +14,9 @@ from itertools import combinations
 from pathlib import Path
 
 from manifests import rows
-from manifests.errors import unknown
 from pipeline.annotate.kinetics_counts import (
     CLASSES,
-    VERSIONS,
-    Version,
+    checked,
     compare,
     guess,
     with_classes,
@@ -48,7 +46,7 @@ def _without_collector() -> Iterator[None]:
 def read_kinetics(
     lists: Path,
     *,
-    version: Version | None = None,
+    version: str | None = None,
     classes: Path | None = None,
     typed: str | None = None,
 ) -> rows.Annotation:
@@ -59,10 +57,10 @@ def read_kinetics(
     is the archive or web address that the lists came from; its name may tell the version.
 
     Raises:
-        ClipmillError: it is not clear which files are meant, or a line is wrong.
+        ClipmillError: it is not clear which files are meant, a line is wrong, or there is no such
+            version.
     """
-    if version is not None and version not in VERSIONS:
-        raise unknown("version of Kinetics", version, VERSIONS)
+    checked(version)
     names = None if classes is None else read_names(classes, "class")
     files, notes = find_lists(lists, version, typed)
     listed, others = _read(files, names)

@@ -7,12 +7,11 @@ these are the lengths that are documented or were counted in lists at hand. Cost
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, get_args
 
+from manifests.errors import unknown
 from manifests.rows import SPLITS
 
-Version = Literal["400", "600", "700", "700-2020"]
-VERSIONS: tuple[str, ...] = get_args(Version)
+VERSIONS = ("400", "600", "700", "700-2020")
 CLASSES = {version: int(version[:3]) for version in VERSIONS}
 
 # (train, val, test) by release. DeepMind's lists shrink from edition to edition: the figures are
@@ -34,6 +33,12 @@ KNOWN: dict[str, dict[str, tuple[int, int, int]]] = {
         "CVDF's copy": (534_073, 33_914, 64_260),
     },
 }
+
+
+def checked(version: str | None) -> None:
+    """Raise ClipmillError unless there is such a version, or none is named."""
+    if version is not None and version not in VERSIONS:
+        raise unknown("version of Kinetics", version, VERSIONS)
 
 
 def guess(told: Iterable[str | None], classes: int) -> str | None:

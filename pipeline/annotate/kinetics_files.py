@@ -55,9 +55,9 @@ def find_lists(
         file = _named(lists, lists.parent, told)
         if not _fits(file, version):
             raise ClipmillError(
-                f"{shown(lists)} is a list of Kinetics-{file.version} by its name, and --version "
-                f"says {version}; expected the same. Leave --version out, or give the list of "
-                f"{version}."
+                f"{shown(lists)} is a list of Kinetics-{file.version} by its name (or its "
+                f"folder's), and --version says {version}; expected the same. Leave --version out, "
+                f"give the list of {version}, or mend the name."
             )
         return [file], []
     seen = [_named(path, lists, told) for path in _files(lists, DEPTH)]

@@ -159,8 +159,8 @@ def annotate_kinetics(
         ),
     ] = None,
     version: Annotated[
-        Literal["400", "600", "700", "700-2020"] | None,
-        typer.Option(help="Which Kinetics it is, where names and classes do not tell."),
+        str | None,
+        typer.Option(metavar="400|600|700|700-2020", help="Where names and classes do not tell."),
     ] = None,
     classes: Annotated[
         Path | None, typer.Option(help="A file with one class a line: fixes labels and order.")

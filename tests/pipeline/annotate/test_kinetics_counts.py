@@ -2,8 +2,9 @@
 
 import pytest
 
+from manifests.errors import ClipmillError
 from manifests.rows import SPLITS
-from pipeline.annotate.kinetics_counts import CLASSES, KNOWN, VERSIONS, compare, guess
+from pipeline.annotate.kinetics_counts import CLASSES, KNOWN, VERSIONS, checked, compare, guess
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,13 @@ from pipeline.annotate.kinetics_counts import CLASSES, KNOWN, VERSIONS, compare,
 )
 def test_the_version_is_guessed(told: list[str | None], classes: int, version: str | None) -> None:
     assert guess(told, classes) == version
+
+
+def test_a_version_that_is_none_is_told_with_a_guess() -> None:
+    for version in (None, *VERSIONS):
+        checked(version)
+    with pytest.raises(ClipmillError, match=r"'k400'; expected one of .* Did you mean '400'"):
+        checked("k400")
 
 
 def test_known_counts_are_named_and_others_compared() -> None:

@@ -110,7 +110,7 @@ def test_one_file(tmp_path: Path) -> None:
     assert (file.split, file.version) == ("val", "400")
     assert find_lists(file.path, "400")[0] == [file]
     with pytest.raises(
-        ClipmillError, match=r"list of Kinetics-400 by its name, and --version .*600"
+        ClipmillError, match=r"list of Kinetics-400 by its name .*, and --version .*600"
     ):
         find_lists(file.path, "600")
 
