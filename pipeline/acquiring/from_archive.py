@@ -72,6 +72,7 @@ def take_out(archive: Path, spans: Iterable[Span], storage: Storage, ui: Ui) -> 
         ClipmillError: no archive that can be read, or one that breaks a limit.
         StoppedError: the disk is full.
     """
+    from pipeline.archive.members import DAMAGED
     from pipeline.archive.unpack import unpack
 
     spans = list(spans)
@@ -88,7 +89,8 @@ def take_out(archive: Path, spans: Iterable[Span], storage: Storage, ui: Ui) -> 
         done = unpack(archive, names, storage, advance)
     ui.note(f"{name}: {done.written:,} videos taken out, {done.skipped:,} were there already")
     for why, count in sorted(done.passed_over.items()):
-        ui.note(f"{name}: {count:,} members passed over: {why}")
+        tell = ui.warn if why == DAMAGED else ui.note
+        tell(f"{name}: {count:,} members passed over: {why}")
     if names.doubles:
         ui.warn(
             f"{name}: {len(names.doubles):,} members serve a clip that another one serves "
