@@ -16,6 +16,7 @@ from manifests.spec import ClipSpec
 from manifests.storage import open_storage
 from pipeline import running
 from pipeline.acquiring.exchanged import changed_videos, forget_tensors, videos_before
+from pipeline.acquiring.nothing import WANTED, nothing_found, require_place
 from pipeline.annotate.sources import is_address
 
 
@@ -30,13 +31,16 @@ def annotate(
 ) -> None:
     """Write the tables of an annotation and look at each clip's video.
 
-    Without `videos` it is where the last annotate said; where none did, `clipmill download` gets
-    them, and none is looked at. Annotating again looks again
+    Without `videos` it is where the last annotate said; where none did, none is looked at, and
+    `clipmill download` gets those that have a web address. Annotating again looks again
     at the videos that were missing or unreadable, and at those that are others than before.
 
     Raises:
-        ClipmillError: what is packed would no longer be true (labels, ClipSpec, videos).
+        ClipmillError: what is packed would no longer be true (labels, ClipSpec, videos), or
+            there is no such place; nothing is written then.
     """
+    if videos is not None:
+        require_place(videos)
     for text in found.notes:
         ui.note(text)
     for text in found.warnings:
@@ -63,15 +67,19 @@ def annotate(
         ("split set", "train", "val", "test"),
         [(name, *_counts(found, name)) for name in found.split_sets],
     )
-    if place is None:
-        ui.note(f"Next: clipmill download --root {shlex.quote(root)}")
-        return
-    running.run(root, ["download"], dataclasses.replace(options, changed=changed), ui)
+    lacking = None
+    if place is not None:
+        running.run(root, ["download"], dataclasses.replace(options, changed=changed), ui)
+        if lacking := nothing_found(dataset):
+            ui.finish({"warnings": [*found.warnings, lacking]})
+            ui.warn(lacking)
+    quoted = shlex.quote(root)
     if any(is_address(clip.source) for clip in found.clips):
-        ui.note(f"Next: clipmill download --root {shlex.quote(root)}")
-        return
-    again = " --retry failed" if changed else ""
-    ui.note(f"Next: clipmill pack --root {shlex.quote(root)}{again}")
+        ui.note(f"Next: clipmill download --root {quoted}")
+    elif place is None or lacking:
+        ui.note(f"Next: the same command with {WANTED}; without them nothing can be packed.")
+    else:
+        ui.note(f"Next: clipmill pack --root {quoted}{' --retry failed' if changed else ''}")
 
 
 def _counts(found: Annotation, split_set: str) -> list[int]:

@@ -12,6 +12,7 @@ from manifests.dataset import Dataset
 from manifests.reasons import MEANING, Reason
 from pipeline import stage
 from pipeline.acquiring.acquire import Download
+from pipeline.acquiring.nothing import WANTED
 from pipeline.clip import Settings
 from pipeline.crew import cores
 from pipeline.decode import Decode
@@ -64,8 +65,8 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
             stages[1:1] = bringing(dataset, options.network, options.retry, ui)
         if waiting := stages[0].waiting():
             ui.note(
-                f"{waiting:,} clips wait for their videos: they have no web address, and other "
-                "sources are not there yet. Annotate again with --videos and what holds them."
+                f"{waiting:,} clips wait for their videos: they have no web address. Annotate "
+                f"again with {WANTED}."
             )
     if options.dry_run:
         for one in stages:

@@ -5,7 +5,6 @@ Reads the tables alone (about a second for 500,000 clips); looks at no video and
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from typing import Any
 
@@ -16,6 +15,7 @@ from manifests.console import Ui, size
 from manifests.dataset import Dataset
 from manifests.reasons import MEANING, Reason
 from manifests.rows import SPLITS
+from pipeline.next_step import next_command, retry_command
 from pipeline.packplan import UNSPLIT
 
 STAGES = ("download", "decode", "pack")
@@ -40,7 +40,8 @@ def status(dataset: Dataset, split_set: str | None) -> dict[str, Any]:
     splits, classes = _columns(by_split), _columns(by_class)
     shards = dataset.parts("shards")
     failures = _failures(dataset)
-    retry = _retry(dataset, splits, failures)
+    total: Counter[str] = sum(splits.values(), Counter())
+    retry = retry_command(dataset, total, failures)
     rank = {name: index for index, name in enumerate(SPLITS)}
     return {
         "root": dataset.storage.root,
@@ -56,7 +57,7 @@ def status(dataset: Dataset, split_set: str | None) -> dict[str, Any]:
         "shards": len(shards),
         "bytes": sum(shards["bytes"].to_pylist()),
         "retry": retry,
-        "next": _next(dataset, splits, retry),
+        "next": next_command(dataset, total, failures, retry),
     }
 
 
@@ -103,46 +104,6 @@ def _failures(dataset: Dataset) -> list[dict[str, Any]]:
         }
         for (stage, reason), clips in ordered
     ]
-
-
-# What passes, or what the owner of the videos can mend in place.
-_CURABLE = {
-    Reason.MISSING,
-    Reason.EMPTY,
-    Reason.FORBIDDEN,
-    Reason.CHANGED,
-    Reason.UNREADABLE,
-    Reason.TIMEOUT,
-    Reason.MEMORY,
-    Reason.CRASH,
-}
-
-
-def _retry(
-    dataset: Dataset, splits: dict[str, Counter[str]], failures: list[dict[str, Any]]
-) -> str:
-    """The command that tries failed clips again, where nothing is pending and it can help."""
-    total: Counter[str] = sum(splits.values(), Counter())
-    curable = any(failure["reason"] in _CURABLE for failure in failures)
-    if total["pending"] or not total["failed"] or (total["packed"] and not curable):
-        return ""
-    return f"clipmill build --root {shlex.quote(dataset.storage.root)} --retry failed"
-
-
-def _next(dataset: Dataset, splits: dict[str, Counter[str]], retry: str) -> str:
-    """The command that brings this folder further."""
-    total: Counter[str] = sum(splits.values(), Counter())
-    root = shlex.quote(dataset.storage.root)
-    if total["pending"]:
-        return f"clipmill build --root {root}"
-    if not total["packed"]:
-        return retry or f"clipmill build --root {root} --retry all"
-    run = shlex.quote(f"runs/{dataset.name}")
-    return (
-        f"clipmill train --root {root} --run {run} --width 16 "
-        f"--frames {min(16, dataset.spec.frames)} --epochs 40 --optimizer adamw --lr 1e-3 "
-        "--schedule cosine"
-    )
 
 
 def show(report: dict[str, Any], ui: Ui) -> None:

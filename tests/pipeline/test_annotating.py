@@ -16,6 +16,7 @@ from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec
 from pipeline import annotating, running
 from pipeline.annotate.folder import read_folder
+from pipeline.status import status
 from pipeline.verify import verify
 
 SPEC = ClipSpec(frames=4, rate=2, height=16, width=16)
@@ -145,7 +146,9 @@ def test_without_videos_none_is_looked_at(
     annotating.annotate(str(root), found, SPEC, 0, None, options, Ui(quiet=True))
     dataset = Dataset.open(str(root))
     assert (dataset.videos, len(dataset.clips), rows(root, "download")) == ("", 4, [])
-    assert said[-1] == f"Next: clipmill download --root {root}"
+    assert said[-1].startswith("Next: the same command with --videos and the folder or archive")
+    report = status(dataset, None)
+    assert report["next"].startswith("the same `clipmill annotate` with --videos and the folder")
 
 
 def test_without_videos_it_is_where_the_last_annotate_said(tmp_path: Path, own: Path) -> None:
@@ -155,6 +158,56 @@ def test_without_videos_it_is_where_the_last_annotate_said(tmp_path: Path, own: 
     annotating.annotate(str(root), found, SPEC, 0, None, options, Ui(quiet=True))
     assert Dataset.open(str(root)).videos == str(own)
     assert [row["status"] for row in rows(root, "download")] == ["done"] * 4
+
+
+@pytest.mark.parametrize(
+    ("videos", "says"),
+    [
+        ("/no/such", r"'/no/such': nothing is there; expected the folder"),
+        ("https://example.org/a/b.zip", r"'https://example\.org/a/b\.zip' is an address; expected"),
+    ],
+)
+def test_a_place_that_is_not_there_is_refused(
+    tmp_path: Path, own: Path, videos: str, says: str
+) -> None:
+    found = read_folder(own, csv=None, val=0, test=0, seed=0, name="mine")
+    root, options = tmp_path / "root", running.Options(jobs=1)
+    with pytest.raises(ClipmillError, match=says):
+        annotating.annotate(str(root), found, SPEC, 0, Path(videos), options, Ui(quiet=True))
+    assert not root.exists()
+
+
+@pytest.mark.parametrize("wrong", ["too deep", "empty", "archive"])
+def test_a_place_that_holds_no_video_of_the_list_is_told(
+    tmp_path: Path,
+    own: Path,
+    write_members: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: str,
+) -> None:
+    warned: list[str] = []
+    said: list[str] = []
+    monkeypatch.setattr(Ui, "warn", lambda self, text: warned.append(text))
+    monkeypatch.setattr(Ui, "note", lambda self, text: said.append(text))
+    root, options = tmp_path / "root", running.Options(jobs=1, retry="failed")
+    found = read_folder(own, csv=None, val=0, test=0, seed=0, name="mine")
+    (tmp_path / "empty").mkdir()
+    write_members(tmp_path / "other.zip", {"x/y.avi": b"1"})
+    place, looked, there = {
+        "too deep": (own / "run", f"{own}/run/run/a.avi", "there lies 'a.avi', 'b.avi'"),
+        "empty": (tmp_path / "empty", f"{tmp_path}/empty/run/a.avi", "the folder is empty"),
+        "archive": (tmp_path / "other.zip", "run/a.avi", "no member of the archive is called so"),
+    }[wrong]
+    ui = Ui(quiet=True)
+    annotating.annotate(str(root), found, SPEC, 0, place, options, ui)
+    [text] = warned
+    assert text.startswith(f"not one of 4 videos is in {place}: looked for {looked}, for example; ")
+    assert text.endswith(f"{there}.") and ui.result["warnings"] == [text]
+    assert said[-1].startswith("Next: the same command with --videos")
+    report = status(Dataset.open(str(root)), None)
+    assert report["next"].startswith("the same `clipmill annotate` with --videos")
+    annotating.annotate(str(root), found, SPEC, 0, own, options, ui)
+    assert len(warned) == 1 and said[-1] == f"Next: clipmill pack --root {root}"
 
 
 @pytest.mark.shared
