@@ -73,9 +73,9 @@ def train(
     again = "Go on with the same command and --resume."
     speaks = rank() == 0
     with ends(say, speaks, again) as ui, joined(device) as world:
-        model_options = {"width": width, "modality": modality} | (
-            {} if dropout is None else {"dropout": dropout}
-        )
+        # Only what was asked for, so that runs of before an option go on.
+        model_options = {"width": width} | ({} if modality == "rgb" else {"modality": modality})
+        model_options |= {} if dropout is None else {"dropout": dropout}
         options = Options(
             model=model,
             model_options=model_options,

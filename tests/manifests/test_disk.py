@@ -164,7 +164,8 @@ def test_the_road_is_what_the_other_tests_think_it_is(road: Road) -> None:
     assert len(road.wanted["shards"]) > COMPACT_AT
     assert road.wanted["problems"] == road.wanted["leftovers"] == []
     used = Counter(entry[0] for entry in road.log)
-    assert set(road.faults.OPERATIONS) <= set(used)
+    # Only a download that goes on extends a file: tests/pipeline/fetch/test_partfile.py.
+    assert set(road.faults.OPERATIONS) - {"extend"} <= set(used)
     assert used["gone"] >= 3 * COMPACT_AT, "the road must compact its tables"
     assert road.operations > 150
 

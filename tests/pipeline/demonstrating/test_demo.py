@@ -116,7 +116,7 @@ def test_an_interruption_reaches_the_verb_once_and_waits_for_it(tmp_path):
     )
     process = subprocess.Popen(
         [sys.executable, "-c", parent],
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
@@ -131,7 +131,7 @@ def test_an_interruption_reaches_the_verb_once_and_waits_for_it(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_whole_road_twice_with_few_videos(tmp_path):
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     command = [sys.executable, str(root / "clipmill.py"), "demo", "--out", "out", "--clips", "10"]
     environment = {**os.environ, "NO_COLOR": "1"}
     for made in (80, 0):

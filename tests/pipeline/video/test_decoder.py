@@ -259,6 +259,7 @@ GOOD = {
     "flipped": False,
     "packets": 2,
     "size": 1000,
+    "missing_s": 0.0,
     "times": [0.0, 0.04],
 }
 
