@@ -11,6 +11,7 @@ from typing import TypeVar
 from manifests import dataset as datasets
 from manifests.console import Ui
 from manifests.errors import ClipmillError
+from manifests.reasons import Reason
 from manifests.rows import SPLITS, Annotation
 from manifests.spec import ClipSpec
 from manifests.storage import open_storage
@@ -69,8 +70,9 @@ def annotate(
     )
     lacking = None
     if place is not None:
-        running.run(root, ["download"], dataclasses.replace(options, changed=changed), ui)
-        if lacking := nothing_found(dataset):
+        options = dataclasses.replace(options, changed=changed)
+        [looked] = running.run(root, ["download"], options, ui)
+        if lacking := nothing_found(dataset, found.clips, looked.reasons[Reason.MISSING]):
             ui.finish({"warnings": [*found.warnings, lacking]})
             ui.warn(lacking)
     quoted = shlex.quote(root)

@@ -54,7 +54,7 @@ _MAKE: dict[str, Callable[[Dataset, Settings, Options, Ui], stage.Stage[Any]]] =
 }
 
 
-def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
+def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summary]:
     """Run the named stages; the exit code is 1 when `strict` and a clip failed."""
     dataset = Dataset.open(root)
     dataset.require_own_shards()
@@ -71,7 +71,7 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
     if options.dry_run:
         for one in stages:
             _show_plan(dataset, one, options.retry, ui)
-        return
+        return []
     summaries = [
         stage.run(
             dataset,
@@ -86,6 +86,7 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> None:
     _show(summaries, ui)
     ui.finish({"stages": [summary.as_dict() for summary in summaries]})
     ui.exit_code = int(options.strict and any(summary.failed for summary in summaries))
+    return summaries
 
 
 def _jobs(options: Options, one: stage.Stage[Any]) -> int:

@@ -86,21 +86,25 @@ def _columns(counted: Counter[tuple[str, Steps]]) -> dict[str, Counter[str]]:
 
 def _failures(dataset: Dataset) -> list[dict[str, Any]]:
     """Failed clips by stage and reason, the most frequent first, each with one example."""
-    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], tuple[str, str]] = {}
     for stage in STAGES:
         rows = tables.latest(dataset.parts(stage)).filter(pc.field("status") != "done")
-        for row in rows.select(["clip_id", "reason", "message"]).to_pylist():
-            key = (stage, row["reason"] or "")
-            found.setdefault(key, []).append((row["clip_id"], row["message"] or ""))
-    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+        names = ("clip_id", "reason", "message")
+        for part in rows.select(names).to_batches(max_chunksize=10_000):
+            for clip, reason, message in zip(*(x.to_pylist() for x in part.columns), strict=True):
+                key = (stage, reason or "")
+                counts[key] += 1
+                examples.setdefault(key, (clip, message or ""))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [
         {
             "stage": stage,
             "reason": reason,
             "meaning": MEANING.get(Reason(reason), "") if reason in set(Reason) else "",
-            "clips": len(clips),
-            "example": clips[0][0],
-            "message": clips[0][1],
+            "clips": clips,
+            "example": examples[stage, reason][0],
+            "message": examples[stage, reason][1],
         }
         for (stage, reason), clips in ordered
     ]

@@ -194,9 +194,9 @@ def test_a_place_that_holds_no_video_of_the_list_is_told(
     (tmp_path / "empty").mkdir()
     write_members(tmp_path / "other.zip", {"x/y.avi": b"1"})
     place, looked, there = {
-        "too deep": (own / "run", f"{own}/run/run/a.avi", "there lies 'a.avi', 'b.avi'"),
-        "empty": (tmp_path / "empty", f"{tmp_path}/empty/run/a.avi", "the folder is empty"),
-        "archive": (tmp_path / "other.zip", "run/a.avi", "no member of the archive is called so"),
+        "too deep": (own / "run", f"{own}/run/jump/c.avi", "there lies 'a.avi', 'b.avi'"),
+        "empty": (tmp_path / "empty", f"{tmp_path}/empty/jump/c.avi", "the folder is empty"),
+        "archive": (tmp_path / "other.zip", "jump/c.avi", "no member of the archive is called so"),
     }[wrong]
     ui = Ui(quiet=True)
     annotating.annotate(str(root), found, SPEC, 0, place, options, ui)
