@@ -7,7 +7,7 @@ without a video cost seconds and little memory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from manifests.reasons import Reason
 from pipeline import outcome
@@ -45,16 +45,15 @@ class Absent(NamedTuple):
 
     def rows(self) -> Rows:
         """Return the outcome rows of these clips."""
-        return {
-            "download": [
-                outcome.failed(
-                    clip, attempt, 0.0, {},
-                    Reason.CORRUPT if clip in self.damage else Reason.MISSING,
-                    self.damage.get(clip, f"{self.looked} holds no video for {source}"),
-                )
-                for source, clip, attempt in self.clips
-            ]
-        }  # fmt: skip
+        missing = outcome.failed("", 0, 0.0, {}, Reason.MISSING, "")
+        damaged = missing | {"reason": str(Reason.CORRUPT)}
+        rows: list[dict[str, Any]] = []
+        for source, clip, attempt in self.clips:
+            row = damaged if clip in self.damage else missing
+            text = self.damage.get(clip) or f"{self.looked} holds no video for {source}"
+            message = text.encode("utf-8", "backslashreplace").decode()  # names may be no text
+            rows.append({**row, "clip_id": clip, "attempt": attempt, "message": message})
+        return {"download": rows}
 
 
 Unit = list[Video] | Absent

@@ -14,7 +14,6 @@ from manifests.rows import Annotation, Clip, Label, SplitRow, clip_id
 from manifests.spec import ClipSpec
 from pipeline import annotating, running, stage
 from pipeline.acquiring import acquire, units
-from pipeline.acquiring.finding import Span
 from pipeline.acquiring.from_archive import take_out
 
 SPEC = ClipSpec(frames=4, rate=2, height=16, width=16)
