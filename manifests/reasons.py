@@ -46,7 +46,7 @@ MEANING: dict[Reason, str] = {
     Reason.NO_FRAMES: "the video stream holds no frame",
     Reason.OUTSIDE_SPAN: "no frame lies between start and end",
     Reason.TOO_LARGE: "more pixels per frame than the limit",
-    Reason.CORRUPT: "too few frames can be decoded",
+    Reason.CORRUPT: "too few frames can be decoded, or it is damaged in its archive",
     Reason.TIMEOUT: "decoding took longer than the limit",
     Reason.MEMORY: "decoding wanted more memory than the limit",
     Reason.CRASH: "the decoder process died",

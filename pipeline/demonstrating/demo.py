@@ -125,7 +125,7 @@ def _type(arguments: Sequence[str], out: Path, ui: Ui) -> None:
 def _clipmill() -> list[str]:
     # The file, not `-m clipmill`: that would look into the user's folder first, which may well
     # have a `train` of its own. The file's own folder is the checkout or site-packages.
-    return [sys.executable, str(Path(__file__).resolve().parents[1] / "clipmill.py")]
+    return [sys.executable, str(Path(__file__).resolve().parents[2] / "clipmill.py")]
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
