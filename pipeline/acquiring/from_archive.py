@@ -99,6 +99,8 @@ def take_out(archive: Path, spans: Iterable[Span], storage: Storage, ui: Ui) -> 
     if done.damaged:
         first = next(iter(done.damaged.values()))
         ui.warn(f"{name}: of its videos {len(done.damaged):,} cannot be had: {first}")
+    if not done.damaged:
+        return {}
     lost = {posixpath.splitext(path)[0]: str(error) for path, error in done.damaged.items()}
     return {span: lost[own] for span in spans for own in _own_stems(span) if own in lost}
 
