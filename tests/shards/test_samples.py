@@ -1,7 +1,6 @@
 """The list of a split's packed clips, and how many of it were dropped since a digest."""
 
 import datetime
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,7 +75,6 @@ def test_a_sample_of_an_unknown_shard_is_refused(root: str) -> None:
     shards = dataset.parts("shards").to_pylist()
     for path in (Path(root) / "manifests" / "shards").iterdir():
         path.unlink()
-    lost = next(row["shard"] for row in shards if row["split"] == "train")
-    dataset.append("shards", [row for row in shards if row["shard"] != lost])
-    with pytest.raises(ClipmillError, match=rf"shard {re.escape(lost)}, which"):
+    dataset.append("shards", [row for row in shards if row["shard"] != "train-000000.tar"])
+    with pytest.raises(ClipmillError, match=r"shard train-000000\.tar, which"):
         names(root)
