@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import operator
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from manifests.errors import ClipmillError
 from manifests.storage import Storage
 
 COMPACT_AT = 16
+PATIENCE_S = 60.0
 _ANEW = "Remove the file and run the stage that makes it again."
 _RANK = {"failed": 0, "gone": 1, "done": 2}
 
@@ -112,19 +114,35 @@ def read_parts(storage: Storage, folder: str, name: str) -> pa.Table:
 
 
 def _live(storage: Storage, folder: str, name: str) -> tuple[list[pa.Table], list[str]]:
-    """Return the tables that no other part replaces, and the names of all parts seen."""
-    for _ in range(10):
-        names = [part for part in storage.list(folder) if part.endswith(".parquet")]
-        try:
-            parts = {part: read_single(storage, f"{folder}/{part}", name) for part in names}
-        except FileNotFoundError:
-            continue  # compacted away between listing and reading: the new part has its rows
-        dead = {
-            old
-            for part, (_, metadata) in parts.items()
-            for old in schema.replaced(metadata, f"{storage.root}/{folder}/{part}")
-        }
-        return [table for part, (table, _) in parts.items() if part not in dead], names
+    """Return the tables that no other part replaces, and the names of all parts seen.
+
+    A listing is no snapshot: a compaction can pass it by, its new part too late and its old ones
+    too soon to be seen. So it is repeated until it shows nothing that replaces anything; what was
+    read stays read, so that a folder with many writers is caught up with.
+    """
+    parts: dict[str, tuple[pa.Table, dict[str, str]]] = {}
+    dead: set[str] = set()
+    listed: list[str] = []
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        before, settled = listed, bool(parts)
+        listed = [part for part in storage.list(folder) if part.endswith(".parquet")]
+        if listed == before:
+            settled = True
+        for part in listed:
+            if part in parts:
+                continue
+            try:
+                parts[part] = read_single(storage, f"{folder}/{part}", name)
+            except FileNotFoundError:  # compacted away since: the new part has its rows
+                settled = False
+                continue
+            replaced = schema.replaced(parts[part][1], f"{storage.root}/{folder}/{part}")
+            dead.update(replaced)
+            settled = settled and not replaced
+        if settled:
+            names = [part for part in listed if part in parts]
+            return [parts[part][0] for part in names if part not in dead], names
     raise ClipmillError(
         f"{storage.root}/{folder} changes faster than it can be read; "
         "end the other clipmill processes that work on it and run the command again."
