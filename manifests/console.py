@@ -24,10 +24,13 @@ FILE_WIDTH = 160  # columns where the output is no terminal
 
 
 class Progress:
-    """Counts what is done. `advance` may carry words that stand behind the count."""
+    """Counts what is done. `advance` may carry words that stand behind the count.
 
-    def __init__(self, total: int, title: str) -> None:
-        self.total, self.title, self.done, self.words = total, title, 0, ""
+    `most` is the most a second that can be done, where something bounds it from outside.
+    """
+
+    def __init__(self, total: int, title: str, most: float | None = None) -> None:
+        self.total, self.title, self.done, self.words, self.most = total, title, 0, "", most
         self.started = time.monotonic()
 
     def advance(self, count: int = 1, words: str = "") -> None:
@@ -40,19 +43,25 @@ class Progress:
         """Things done a second."""
         return self.done / max(time.monotonic() - self.started, 1e-9)
 
+    @property
+    def left(self) -> str:
+        """How long it still takes, in words; nothing before the first is done and at the end."""
+        if not 0 < self.done < self.total:
+            return ""
+        return clock((self.total - self.done) / min(self.rate, self.most or math.inf))
+
     def line(self) -> str:
         """One plain line: what, how many, how fast, how long still."""
-        left = (self.total - self.done) / self.rate if self.done else float("nan")
-        remaining = f", {clock(left)} left" if self.done and self.done < self.total else ""
+        remaining = f", {self.left} left" if self.left else ""
         words = f", {self.words}" if self.words else ""
-        return f"{self.title}: {self.done:,}/{self.total:,}, {self.rate:.1f}/s{remaining}{words}"
+        return f"{self.title}: {self.done:,}/{self.total:,}, {speed(self.rate)}{remaining}{words}"
 
 
 class _LineProgress(Progress):
     """Progress without a terminal: one line a minute."""
 
-    def __init__(self, total: int, title: str, ui: Ui) -> None:
-        super().__init__(total, title)
+    def __init__(self, total: int, title: str, most: float | None, ui: Ui) -> None:
+        super().__init__(total, title, most)
         self._ui, self._last = ui, self.started
 
     def advance(self, count: int = 1, words: str = "") -> None:
@@ -139,28 +148,32 @@ class Ui:
             sys.stdout.flush()
 
     @contextlib.contextmanager
-    def progress(self, total: int, title: str, closing: bool = True) -> Iterator[Progress]:
-        """Show how far a long verb is; without `closing` its caller says how it ended."""
+    def progress(
+        self, total: int, title: str, closing: bool = True, most: float | None = None
+    ) -> Iterator[Progress]:
+        """Show how far a long verb is; without `closing` its caller says how it ended.
+
+        `most` a second can be done, where a budget bounds it.
+        """
         if not self.speaks or self.quiet:
-            yield Progress(total, title)
+            yield Progress(total, title, most)
         elif self._console("stderr").is_terminal:
-            with _bar(self._console("stderr"), total, title) as bar:
+            with _bar(self._console("stderr"), total, title, most) as bar:
                 yield bar
         else:
-            line = _LineProgress(total, title, self)
+            line = _LineProgress(total, title, most, self)
             yield line
             if total and closing:
                 self.note(line.line())
 
 
 @contextlib.contextmanager
-def _bar(console: Console, total: int, title: str) -> Iterator[Progress]:
+def _bar(console: Console, total: int, title: str, most: float | None) -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         TextColumn,
         TimeElapsedColumn,
-        TimeRemainingColumn,
     )
     from rich.progress import Progress as RichProgress
 
@@ -170,21 +183,28 @@ def _bar(console: Console, total: int, title: str) -> Iterator[Progress]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[words]}"),
         console=console,
     )
-    task = bar.add_task(title, total=total, rate="", words="")
+    task = bar.add_task(title, total=total, rate="", left="", words="")
 
     class Bar(Progress):
         """Progress that moves the bar."""
 
         def advance(self, count: int = 1, words: str = "") -> None:
             super().advance(count, words)
-            bar.update(task, completed=self.done, rate=f"{self.rate:.1f}/s", words=self.words)
+            left = f"{self.left} left" if self.left else ""
+            rate = speed(self.rate)
+            bar.update(task, completed=self.done, rate=rate, left=left, words=self.words)
 
     with bar:
-        yield Bar(total, title)
+        yield Bar(total, title, most)
+
+
+def speed(per_s: float) -> str:
+    """Return a rate as people read it: 12.3/s, or 280/h where it is slow."""
+    return f"{per_s:.1f}/s" if per_s >= 0.5 or not per_s else f"{per_s * 3600:.0f}/h"
 
 
 def clock(seconds: float) -> str:

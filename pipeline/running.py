@@ -12,12 +12,12 @@ from manifests.dataset import Dataset
 from manifests.reasons import MEANING, Reason
 from pipeline import stage
 from pipeline.acquiring.acquire import Download
-from pipeline.acquiring.nothing import WANTED
+from pipeline.acquiring.nothing import tell_waiting
 from pipeline.clip import Settings
 from pipeline.crew import cores
 from pipeline.decode import Decode
 from pipeline.fetch.bring import Bring
-from pipeline.fetch.network import THREADS, Network, bringing
+from pipeline.fetch.network import LOCAL, THREADS, Network, bringing
 from pipeline.pack import Pack
 from pipeline.retrying import Retry
 from pipeline.stage import Summary
@@ -43,14 +43,13 @@ class Options:
     network: Network | None = None
 
 
-_MAKE: dict[str, Callable[[Dataset, Settings, Options, Ui], stage.Stage[Any]]] = {
-    "download": lambda dataset, settings, options, ui: Download(
-        dataset, changed=options.changed, ui=ui
-    ),
-    "decode": lambda dataset, settings, options, ui: Decode(dataset, settings),
-    "pack": lambda dataset, settings, options, ui: Pack(
-        dataset, settings, None if options.shard_mb is None else int(options.shard_mb * 1e6)
-    ),
+Maker = Callable[[Dataset, Settings, Options, Ui], Sequence[stage.Stage[Any]]]
+_MAKE: dict[str, Maker] = {
+    "download": lambda dataset, settings, options, ui: _downloading(dataset, options, ui),
+    "decode": lambda dataset, settings, options, ui: [Decode(dataset, settings)],
+    "pack": lambda dataset, settings, options, ui: [
+        Pack(dataset, settings, None if options.shard_mb is None else int(options.shard_mb * 1e6))
+    ],
 }
 
 
@@ -59,15 +58,7 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summa
     dataset = Dataset.open(root)
     dataset.require_own_shards()
     settings = Settings(dataset.spec, options.decoder, Limits())
-    stages = [_MAKE[name](dataset, settings, options, ui) for name in names]
-    if isinstance(stages[0], Download):
-        if options.network is not None:
-            stages[1:1] = bringing(dataset, options.network, options.retry, ui)
-        if waiting := stages[0].waiting():
-            ui.note(
-                f"{waiting:,} clips wait for their videos: they have no web address. Annotate "
-                f"again with {WANTED}."
-            )
+    stages = [one for name in names for one in _MAKE[name](dataset, settings, options, ui)]
     if options.dry_run:
         for one in stages:
             _show_plan(dataset, one, options.retry, ui)
@@ -79,7 +70,8 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summa
             jobs=_jobs(options, one),
             retry=options.retry,
             ui=ui,
-            title="looking at videos" if isinstance(one, Download) else one.name,
+            title=_title(one),
+            units_per_s=one.units_per_s if isinstance(one, Bring) else None,
         )
         for one in stages
     ]
@@ -87,6 +79,24 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summa
     ui.finish({"stages": [summary.as_dict() for summary in summaries]})
     ui.exit_code = int(options.strict and any(summary.failed for summary in summaries))
     return summaries
+
+
+def _downloading(dataset: Dataset, options: Options, ui: Ui) -> Sequence[Download | Bring]:
+    """Return the parts of the stage `download`, in the order in which sources are asked."""
+    local = Download(dataset, changed=options.changed, ui=ui)
+    chosen: list[Download | Bring] = [local]
+    if options.network is not None:
+        bring = bringing(dataset, options.network, options.retry, ui)
+        parts = {LOCAL: local} | {one.source.name: one for one in bring}
+        chosen = [parts[name] for name in options.network.sources if name in parts]
+    tell_waiting(dataset, [one.serves for one in chosen], ui)
+    return chosen
+
+
+def _title(one: stage.Stage[Any]) -> str:
+    if isinstance(one, Download):
+        return "looking at videos"
+    return f"download from {one.source.name}" if isinstance(one, Bring) else one.name
 
 
 def _jobs(options: Options, one: stage.Stage[Any]) -> int:

@@ -82,6 +82,15 @@ class Summary:
         """Clips that did not come out well."""
         return self.statuses["failed"] + self.statuses["gone"]
 
+    @property
+    def failures(self) -> str:
+        """How many failed, in words: with the most frequent reasons."""
+        if not self.failed:
+            return ""
+        most = self.reasons.most_common(3)
+        others = "" if len(self.reasons) == len(most) else ", ..."
+        return f"{self.failed:,} failed ({', '.join(f'{n:,} {why}' for why, n in most)}{others})"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for --json."""
         return {
@@ -122,9 +131,18 @@ class _Recorder:
 
 
 def run(
-    dataset: Dataset, stage: Stage[Any], *, jobs: int, retry: Retry, ui: Ui, title: str = ""
+    dataset: Dataset,
+    stage: Stage[Any],
+    *,
+    jobs: int,
+    retry: Retry,
+    ui: Ui,
+    title: str = "",
+    units_per_s: float | None = None,
 ) -> Summary:
     """Do all that is pending of a stage, under a `title` or its name; return what came of it.
+
+    `units_per_s` is the most that a budget allows; the time that is left is told by it.
 
     Raises:
         StoppedError: the environment ended it (full disk, killed worker, a second run here).
@@ -136,7 +154,7 @@ def run(
             dataset.storage.clean(folder)
         for todo in _rounds(dataset, stage, retry, ui):
             summary.planned += len(todo)
-            _work(dataset, stage, todo, jobs, summary, ui)
+            _work(dataset, stage, todo, jobs, summary, ui, units_per_s)
         for table in (*ORDER, stage.name):
             dataset.compact(table)
     summary.seconds = time.monotonic() - started
@@ -176,12 +194,20 @@ def remaining(dataset: Dataset, name: str) -> tuple[pa.Table, int]:
 
 
 def _work(
-    dataset: Dataset, stage: Stage[Any], todo: pa.Table, jobs: int, summary: Summary, ui: Ui
+    dataset: Dataset,
+    stage: Stage[Any],
+    todo: pa.Table,
+    jobs: int,
+    summary: Summary,
+    ui: Ui,
+    units_per_s: float | None,
 ) -> None:
     units = stage.units(todo)
+    clips = sum(count for _, count in units)
+    most = units_per_s * clips / len(units) if units_per_s and units else None
     recorder = _Recorder(dataset, stage.name, summary, ui)
     with (
-        ui.progress(sum(count for _, count in units), summary.title or summary.stage) as progress,
+        ui.progress(clips, summary.title or summary.stage, most=most) as progress,
         contextlib.closing(stage.results([unit for unit, _ in units], jobs)) as results,
     ):
         try:
@@ -194,4 +220,4 @@ def _work(
 
 
 def _advance(progress: Progress, rows: Rows, stage: str, summary: Summary) -> None:
-    progress.advance(len(rows.get(stage, ())), f"{summary.failed} failed" if summary.failed else "")
+    progress.advance(len(rows.get(stage, ())), summary.failures)

@@ -26,7 +26,6 @@ from pipeline.acquiring.finding import Span, find, own_folders
 from pipeline.acquiring.from_archive import take_out
 from pipeline.acquiring.locate import Places
 from pipeline.acquiring.units import Absent, Planned, Unit, Video, cut
-from pipeline.annotate.sources import is_address
 from pipeline.crew import in_processes
 from pipeline.retrying import AGAIN, Retry
 from pipeline.stage import Rows
@@ -71,15 +70,9 @@ class Download:
         rows = [Planned(source, clip, attempt) for clip, source, attempt in todo]
         return tables.from_records("plans/download", rows)
 
-    def waiting(self) -> int:
-        """Return how many clips no file can be found for yet: no videos are named."""
-        places, clips = Places.of(self.dataset), self.dataset.clips
-        known = set(self.dataset.parts(self.name)["clip_id"].to_pylist())
-        rows = zip(clips["clip_id"].to_pylist(), clips["source"].to_pylist(), strict=True)
-        return sum(
-            places.waits(source) and not is_address(source) and clip not in known
-            for clip, source in rows
-        )
+    def serves(self, source: str) -> bool:
+        """Whether this video can lie where the videos are said to be."""
+        return not Places.of(self.dataset).waits(source)
 
     def units(self, todo: pa.Table) -> list[tuple[Unit, int]]:
         """Take the videos out of their archive if they lie in one, find each clip's file, and

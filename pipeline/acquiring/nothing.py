@@ -6,9 +6,11 @@ Costs one look at the place.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.rows import Clip
@@ -39,6 +41,24 @@ def require_place(videos: Path) -> None:
         f"--videos {shown(str(videos))!r}: nothing is there; expected the folder that holds the "
         "videos, or a zip, tar or rar of them. Mind the spelling, and whether its disk is mounted."
     )
+
+
+def tell_waiting(dataset: Dataset, serve: Sequence[Callable[[str], bool]], ui: Ui) -> None:
+    """Say how many clips have had no attempt yet and can have none from the sources asked."""
+    known = set(dataset.parts("download")["clip_id"].to_pylist())
+    columns = (dataset.clips[name].to_pylist() for name in ("clip_id", "source"))
+    waiting = Counter(source for clip, source in zip(*columns, strict=True) if clip not in known)
+    lacking = {x: n for x, n in waiting.items() if not any(serves(x) for serves in serve)}
+    if count := sum(n for source, n in lacking.items() if source.startswith(YOUTUBE)):
+        ui.note(
+            f"{count:,} clips wait for their videos, which are on YouTube. Name youtube in "
+            f"--source, or annotate again with {WANTED}."
+        )
+    if count := sum(n for source, n in lacking.items() if source.startswith(SCHEME)):
+        ui.note(
+            f"{count:,} clips wait for their videos: they have no web address. Annotate again with "
+            f"{WANTED}."
+        )
 
 
 def all_addresses_lack(dataset: Dataset) -> bool:

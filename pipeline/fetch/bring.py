@@ -55,6 +55,16 @@ class Bring:
         """The same command goes on with its own plan, whatever other ones planned."""
         return f"download-{self.source.name}-{self.selection.digest}"
 
+    @property
+    def units_per_s(self) -> float | None:
+        """The most units a second that a budget of requests allows; None for no bound."""
+        per_hour = self.source.host and self.tools.pace.rates.of(self.source.host)
+        return per_hour / 3600 if per_hour else None
+
+    def serves(self, source: str) -> bool:
+        """Whether the source can have this video."""
+        return self.source.serves(source)
+
     def plan(self, retry: Retry, number: int) -> pa.Table:
         """Return the clips that are not here and that this source has not been asked for, or is
         to be asked for again.
@@ -88,7 +98,7 @@ class Bring:
             for row in clips.select(COLUMNS).to_pylist()
         ]
         sweep(self.dataset, self.tools.storage)
-        return self.source.units(wants)
+        return self.source.units(wants, self.tools)
 
     def results(self, units: Sequence[Any], jobs: int) -> Generator[Rows, None, None]:
         """Fetch in threads."""

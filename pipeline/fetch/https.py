@@ -27,12 +27,13 @@ class Https:
     """Sources that begin with http:// or https://."""
 
     name = "https"
+    host = ""
 
     def serves(self, source: str) -> bool:
         """Whether a source URI is a web address."""
         return is_address(source)
 
-    def units(self, wants: Sequence[Want]) -> list[tuple[Unit, int]]:
+    def units(self, wants: Sequence[Want], tools: Tools) -> list[tuple[Unit, int]]:
         """One unit a file, for all its clips."""
         files: dict[str, list[Want]] = {}
         for want in wants:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.console import Ui, clock
 from manifests.dataset import Dataset
-from manifests.errors import ClipmillError
+from manifests.errors import ClipmillError, unknown
 from pipeline.annotate.text import read_names
 from pipeline.fetch.bring import Bring
 from pipeline.fetch.https import Https
@@ -19,16 +20,20 @@ from pipeline.fetch.source import Source, Tools
 from pipeline.retrying import Retry
 
 THREADS = 8
-SOURCES: dict[str, type[Source]] = {"https": Https}
+LOCAL = "local"  # folders and archives on a disk: the stage of acquiring/acquire.py
+# What is asked unless named; not YouTube, which blocks an address that takes much.
+DEFAULT = (LOCAL, "https")
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """Options of downloading; sizes in bytes, times in seconds. None is no limit.
 
-    `classes` is a file with one class a line.
+    `sources` are asked one after the other, each for what those before it lack. `classes` is a
+    file with one class a line.
     """
 
+    sources: tuple[str, ...] = DEFAULT
     part: str | None = None
     classes: Path | None = None
     limit: int | None = None
@@ -39,6 +44,29 @@ class Network:
     proxy: str | None = None
 
 
+# Name in --source -> the source for a data set, in the order of what they cost.
+SOURCES: Mapping[str, Callable[[Dataset, Network], Source]] = {
+    "https": lambda dataset, network: Https(),
+}
+
+
+def order_of(text: str | None) -> tuple[str, ...]:
+    """Return the names of --source, separated by commas; without any the default.
+
+    Raises:
+        ClipmillError: a name that is none, or one that stands twice.
+    """
+    if text is None:
+        return DEFAULT
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in (LOCAL, *SOURCES):
+            raise unknown("source", name, (LOCAL, *SOURCES))
+    if len(set(names)) < len(names):
+        raise ClipmillError(f"--source {text} names one twice; expected each once, in their order.")
+    return names
+
+
 def bringing(dataset: Dataset, network: Network, retry: Retry, ui: Ui) -> list[Bring]:
     """Return the stages that fetch from the network, one for each source that has something.
 
@@ -46,7 +74,7 @@ def bringing(dataset: Dataset, network: Network, retry: Retry, ui: Ui) -> list[B
         ClipmillError: options that cannot be, a class that is not of this data set.
     """
     sources = dataset.clips["source"].unique().to_pylist()
-    serving = [make() for make in SOURCES.values()]
+    serving = [SOURCES[name](dataset, network) for name in network.sources if name != LOCAL]
     serving = [one for one in serving if any(map(one.serves, sources))]
     if not serving:
         return []

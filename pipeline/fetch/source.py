@@ -86,12 +86,21 @@ class Source(Protocol):
         """Its name in --source and in rows."""
         ...
 
+    @property
+    def host(self) -> str:
+        """The host of whose budget each unit takes one request; empty where there is none."""
+        ...
+
     def serves(self, source: str) -> bool:
         """Whether it can have the video of a source URI."""
         ...
 
-    def units(self, wants: Sequence[Want]) -> list[tuple[Any, int]]:
-        """Cut what is wanted into units of work for threads, each with its number of clips."""
+    def units(self, wants: Sequence[Want], tools: Tools) -> list[tuple[Any, int]]:
+        """Cut what is wanted into units of work for threads, each with its number of clips.
+
+        Raises:
+            ClipmillError, StoppedError: what has to be known first cannot be had.
+        """
         ...
 
     def fetch(self, unit: Any, tools: Tools) -> Iterator[Arrived | Refused]:

@@ -42,6 +42,14 @@ class Running:
 class Downloading:
     """What a download from the network is told."""
 
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Where from, in this order: of local, cvdf, https and youtube (default: all but "
+            "youtube).",
+        ),
+    ] = None
     part: Annotated[
         str | None, typer.Option(metavar="I/N", help="The I-th of N shares, one a machine.")
     ] = None
@@ -63,9 +71,10 @@ class Downloading:
 
     def resolve(self) -> Network:
         """Return them in the units that the stage takes."""
-        from pipeline.fetch.network import Network
+        from pipeline.fetch.network import Network, order_of
 
         return Network(
+            order_of(self.source),
             self.part,
             self.classes,
             self.limit,

@@ -17,6 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from manifests.storage import open_storage
+from pipeline.fetch.body import Patience
+from pipeline.fetch.pace import Pace
+from pipeline.fetch.source import Tools
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -161,6 +166,13 @@ def site() -> Iterator[Site]:
     server.shutdown()
     server.server_close()
     thread.join(5)
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    """What sources work with, over a root of this test; impatient."""
+    patience = Patience(connect=2, stall=1, pause=0.02, longest_pause=0.1)
+    return Tools(open_storage(str(tmp_path / "root")), Pace(), patience)
 
 
 @pytest.fixture

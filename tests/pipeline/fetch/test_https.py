@@ -24,9 +24,9 @@ def test_a_name_is_ours_and_stays_in_its_folder(url, readable, extension):
     assert name == name_of(url) != name_of(url + "x")
 
 
-def test_one_unit_a_file_for_all_its_clips():
+def test_one_unit_a_file_for_all_its_clips(tools):
     wants = [Want(str(i), 1, f"http://x/{i % 2}.mp4", "", None, None) for i in range(5)]
-    units = Https().units(wants)
+    units = Https().units(wants, tools)
     assert [count for _, count in units] == [3, 2]
     assert {want.source for want in units[0][0]} == {"http://x/0.mp4"}
 
