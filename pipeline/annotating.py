@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TypeVar
@@ -17,8 +16,8 @@ from manifests.spec import ClipSpec
 from manifests.storage import open_storage
 from pipeline import running
 from pipeline.acquiring.exchanged import changed_videos, forget_tensors, videos_before
-from pipeline.acquiring.nothing import WANTED, nothing_found, require_place
-from pipeline.annotate.sources import is_address
+from pipeline.acquiring.nothing import nothing_found, require_place
+from pipeline.next_step import after_annotating
 
 
 def annotate(
@@ -75,13 +74,7 @@ def annotate(
         if lacking := nothing_found(dataset, found.clips, looked.reasons[Reason.MISSING]):
             ui.finish({"warnings": [*found.warnings, lacking]})
             ui.warn(lacking)
-    quoted = shlex.quote(root)
-    if any(is_address(clip.source) for clip in found.clips):
-        ui.note(f"Next: clipmill download --root {quoted}")
-    elif place is None or lacking:
-        ui.note(f"Next: the same command with {WANTED}; without them nothing can be packed.")
-    else:
-        ui.note(f"Next: clipmill pack --root {quoted}{' --retry failed' if changed else ''}")
+    ui.note(f"Next: {after_annotating(dataset, bool(lacking), bool(changed))}")
 
 
 def _counts(found: Annotation, split_set: str) -> list[int]:

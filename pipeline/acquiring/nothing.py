@@ -61,11 +61,6 @@ def tell_waiting(dataset: Dataset, serve: Sequence[Callable[[str], bool]], ui: U
         )
 
 
-def all_addresses_lack(dataset: Dataset) -> bool:
-    """Whether no clip has a web address, so that only `--videos` can bring its video."""
-    return all(x.startswith((SCHEME, YOUTUBE)) for x in dataset.clips["source"].to_pylist())
-
-
 def nothing_found(dataset: Dataset, clips: Sequence[Clip], missing: int) -> str | None:
     """Return a warning where a look at all these clips' videos found not one: which was looked
     for, where, and what lies there. `missing` is how many it did not find.

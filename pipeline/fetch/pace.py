@@ -164,7 +164,7 @@ class Pace:
                 return
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self.file}.lock"):
-                everything = _read(self.file)
+                everything = read_hosts(self.file)
                 known = everything.setdefault(host, Host(filled_at=self.now()))
                 before = astuple(known)
                 yield known
@@ -173,7 +173,7 @@ class Pace:
                     _write(self.file, everything)
 
 
-def _read(file: Path) -> dict[str, Host]:
+def read_hosts(file: Path) -> dict[str, Host]:
     """Read the budgets; a file that is not there, or no longer readable, is begun anew."""
     try:
         values = json.loads(file.read_text())

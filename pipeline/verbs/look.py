@@ -23,9 +23,12 @@ def status(
         Path | None,
         typer.Option(metavar="FILE", help="Tell which of the videos this checkpoint has seen."),
     ] = None,
+    classes: Annotated[
+        bool, typer.Option("--classes", help="All classes, the worst covered first.")
+    ] = False,
     say: Say,
 ) -> None:
-    """Show how far the clips are, per split and class, and why some failed."""
+    """Show how far the clips are, against the official counts, and why some failed."""
     from manifests.dataset import Dataset
     from pipeline import checkpoint_leaks
     from pipeline import status as reporting
@@ -34,7 +37,7 @@ def status(
         dataset = Dataset.open(root)
         seen = checkpoint and checkpoint_leaks.leaks(dataset, checkpoint, split_set)
         report = reporting.status(dataset, split_set)
-        reporting.show(report, ui)
+        reporting.show(report, ui, classes)
         if seen:
             checkpoint_leaks.show(seen, ui)
             report["checkpoint"] = seen

@@ -49,4 +49,5 @@ def test_what_the_first_set_leaves_unused_is_packed_once_for_the_others(
     again = run_stages(root, "pack")
     assert Counter(verb for verb, *_ in recorded.asked)["decode"] == 12, again
     report = status(dataset, "split2")
-    assert report["splits"]["unsplit"] == {"asked": 4, "acquired": 4, "packed": 4}
+    expected = {"asked": 4, "acquired": 4, "packed": 4, "failed": 0}
+    assert report["splits"]["unsplit"].items() >= expected.items()

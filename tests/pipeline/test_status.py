@@ -12,15 +12,25 @@ import pytest
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from pipeline.reporting.show import FUNNEL
 from pipeline.status import show, status
+
+
+def counts(report: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Return the columns of the funnel of each split."""
+    return {name: {x: one[x] for x in FUNNEL} for name, one in report["splits"].items()}
 
 
 def test_a_finished_root(built: Path) -> None:
     report = status(Dataset.open(str(built)), None)
-    assert report["splits"] == {
-        "train": {"asked": 8, "acquired": 7, "packed": 6, "failed": 2},
-        "val": {"asked": 1, "acquired": 1, "packed": 1},
-        "test": {"asked": 3, "acquired": 3, "packed": 3},
+    assert counts(report) == {
+        "train": {"asked": 8, "acquired": 7, "packed": 6, "pending": 0, "failed": 2, "gone": 0},
+        "val": {"asked": 1, "acquired": 1, "packed": 1, "pending": 0, "failed": 0, "gone": 0},
+        "test": {"asked": 3, "acquired": 3, "packed": 3, "pending": 0, "failed": 0, "gone": 0},
+    }
+    assert report["splits"]["train"]["reasons"] == {
+        "failed": {"missing": 1, "outside_span": 1},
+        "gone": {},
     }
     assert sum(counts["asked"] for counts in report["classes"].values()) == 12
     assert {(f["stage"], f["reason"], f["clips"]) for f in report["failures"]} == {
@@ -41,13 +51,14 @@ def test_on_the_way(
 ) -> None:
     dataset = annotated(tmp_path)
     report = status(dataset, None)
-    assert report["splits"]["train"] == {"asked": 8, "pending": 8}
+    assert counts(report)["train"] == dict.fromkeys(FUNNEL, 0) | {"asked": 8, "pending": 8}
     assert report["next"].startswith("clipmill build")
     assert run_stages(tmp_path, "download", "pack", dry_run=True)["dry_run"]
     assert status(dataset, None) == report, "--dry-run changes nothing"
     run_stages(tmp_path, "download")
     report = status(dataset, None)
-    assert report["splits"]["train"] == {"asked": 8, "acquired": 7, "pending": 7, "failed": 1}
+    expected = {"asked": 8, "acquired": 7, "packed": 0, "pending": 7, "failed": 1, "gone": 0}
+    assert counts(report)["train"] == expected
 
 
 def test_hints_can_be_pasted(tmp_path: Path, built: Path) -> None:

@@ -73,7 +73,8 @@ def test_every_verb_passes_a_dropped_clip_over(root: Path) -> None:
     assert not {clip, test} & set(frozen_rows(dataset, None)["clip_id"].to_pylist())
     funnel = status(dataset, None)
     assert funnel["dropped"] == 2
-    assert funnel["splits"]["train"] == {"asked": 7, "acquired": 6, "packed": 5, "failed": 2}
+    expected = {"asked": 7, "acquired": 6, "packed": 5, "failed": 2}
+    assert funnel["splits"]["train"].items() >= expected.items()
     show_status(funnel, Ui())
     assert bytes_of(root) == before, "existing shards never change"
     assert verify(dataset, Ui(quiet=True))["problems"] == []

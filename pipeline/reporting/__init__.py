@@ -1,0 +1,1 @@
+"""What `clipmill status` reports: coverage, reasons, what came from where, and budgets."""
