@@ -21,6 +21,10 @@ LEAST = 0.5
 
 def require_whole(probe: Probe) -> None:
     """Raise CORRUPT when fewer pictures came than the header claims."""
+    if probe.missing_packets:
+        there = probe.packets
+        text = f"{probe.missing_packets:,} pictures of {there + probe.missing_packets:,} are not"
+        raise VideoError(Reason.CORRUPT, f"{text} there or not whole: it is cut")
     if probe.missing_s > SLACK_S:
         claimed = probe.duration_s + probe.missing_s
         text = f"{probe.duration_s:.2f} s of pictures, {claimed:.2f} s in the header: it is cut"

@@ -41,6 +41,7 @@ FACTS = {
     "packets": "number",
     "size": "size",
     "missing_s": "real",
+    "missing_packets": "number",
 }
 COUNTS = {
     "stride": "number or null",

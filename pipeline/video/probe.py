@@ -45,7 +45,8 @@ class Probe:
 
     `width` and `height` are as coded; `rotation` (clockwise, after a vertical flip where
     `flipped`) turns them upright. `packets` counts those that should give a frame each.
-    `missing_s` is how much earlier the packets end than the video stream claims: a cut file.
+    `missing_s` is how much earlier the packets end than the video stream claims, and
+    `missing_packets` how many are not there whole that the container lists: a cut file.
     """
 
     container: str
@@ -59,6 +60,7 @@ class Probe:
     packets: int
     size: int
     missing_s: float
+    missing_packets: int
     times: Times
 
 
@@ -89,11 +91,14 @@ class Scan:
 
 
 class Stamp(NamedTuple):
-    """One packet: its times in seconds, and whether a frame is meant to come of it."""
+    """One packet: its times in seconds, whether a frame is meant to come of it, and whether all
+    its bytes are there.
+    """
 
     pts: float | None
     dts: float | None
     meant: bool
+    whole: bool
 
 
 def scan(fd: int, max_pixels: int) -> Scan:
@@ -126,7 +131,8 @@ def scan(fd: int, max_pixels: int) -> Scan:
             flipped=orientation.flipped,
             packets=len(times),
             size=os.fstat(fd).st_size,
-            missing_s=_missing(stream, keys, fps or rate),
+            missing_s=_missing(container, stream, keys, fps or rate),
+            missing_packets=_missing_packets(container.format.name, stream, stamps),
             times=times,
         )
         margin = 0 if reordered else REORDERING.get(codec, REORDERING_OTHERS)
@@ -151,7 +157,8 @@ def _read(container: InputContainer, stream: VideoStream) -> tuple[list[Stamp], 
         pts = None if packet.pts is None else float(packet.pts * base)
         dts = None if packet.dts is None else float(packet.dts * base)
         # One byte holds no picture: mencoder writes it where the last frame is to be repeated.
-        stamps.append(Stamp(pts, dts, packet.size > 1 and not packet.is_discard))
+        meant = packet.size > 1 and not packet.is_discard
+        stamps.append(Stamp(pts, dts, meant, not packet.is_corrupt))
         if orientation is None and len(stamps) <= FIRST_FRAME_PACKETS:
             orientation = next(map(_orientation, decode(stream, packet)[0]), None)
     if orientation is None:
@@ -169,12 +176,28 @@ def _keys(stamps: list[Stamp], rate: float) -> tuple[Times, bool]:
     return np.arange(len(stamps), dtype=np.float64) / rate, False
 
 
-def _missing(stream: VideoStream, keys: Times, rate: float) -> float:
-    """Seconds by which the packets end before the length that the stream's header claims."""
-    if not stream.duration or not stream.time_base:
+def _missing(container: InputContainer, stream: VideoStream, keys: Times, rate: float) -> float:
+    """Seconds by which the packets end before the length that the header claims.
+
+    Where the stream has no length of its own (Matroska), the file's counts if nothing else is in
+    it: sound may be longer than pictures.
+    """
+    if stream.duration and stream.time_base:
+        claimed = float(stream.duration * stream.time_base)
+    elif container.duration and len(container.streams) == 1:
+        claimed = container.duration / 1_000_000  # libav's AV_TIME_BASE
+    else:
         return 0.0
-    covered = float(keys.max() - keys.min()) + 1 / rate
-    return max(0.0, float(stream.duration * stream.time_base) - covered)
+    return max(0.0, claimed - float(keys.max() - keys.min()) - 1 / rate)
+
+
+def _missing_packets(container: str, stream: VideoStream, stamps: list[Stamp]) -> int:
+    """Packets that are cut, or that the header counts and are not there.
+
+    mp4 lists each packet; AVI only counts them, and some writers count one too many.
+    """
+    listed = stream.frames if "mp4" in container else stream.frames - 1 if container == "avi" else 0
+    return max(0, listed - len(stamps)) + sum(not stamp.whole for stamp in stamps)
 
 
 def _orientation(frame: VideoFrame) -> Orientation:

@@ -260,6 +260,7 @@ GOOD = {
     "packets": 2,
     "size": 1000,
     "missing_s": 0.0,
+    "missing_packets": 0,
     "times": [0.0, 0.04],
 }
 
