@@ -192,11 +192,8 @@ def _missing(container: InputContainer, stream: VideoStream, keys: Times, rate: 
 
 
 def _missing_packets(container: str, stream: VideoStream, stamps: list[Stamp]) -> int:
-    """Packets that are cut, or that the header counts and are not there.
-
-    mp4 lists each packet; AVI only counts them, and some writers count one too many.
-    """
-    listed = stream.frames if "mp4" in container else stream.frames - 1 if container == "avi" else 0
+    """Packets that are cut, or listed and not there; only mp4 lists each one of its packets."""
+    listed = stream.frames if "mp4" in container else 0
     return max(0, listed - len(stamps)) + sum(not stamp.whole for stamp in stamps)
 
 
