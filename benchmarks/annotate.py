@@ -76,10 +76,10 @@ def status(root: str) -> None:
     reporting.show(reporting.status(Dataset.open(root), None), Ui())
 
 
-def measured(*arguments: str) -> dict[str, Any]:
-    """Run one of the two in a child and return its wall and processor seconds and peak MB."""
+def measured(*arguments: str, script: str = __file__) -> dict[str, Any]:
+    """Run one step of a script in a child; return its wall and processor seconds and peak MB."""
     started = time.monotonic()
-    command = [sys.executable, str(Path(__file__).resolve()), *arguments]
+    command = [sys.executable, str(Path(script).resolve()), *arguments]
     child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     seconds = time.monotonic() - started
     used = json.loads(child.stdout.splitlines()[-1])
