@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from manifests.cli import app
-from pipeline.verbs import annotate, demo, look, publish, stages
+from pipeline.verbs import annotate, demo, doctor, look, publish, stages
 
 verbs = app()
-for _part in (annotate, stages, look, publish, demo):
+for _part in (annotate, stages, look, doctor, publish, demo):
     verbs.add_typer(_part.verbs)

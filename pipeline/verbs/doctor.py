@@ -1,0 +1,52 @@
+"""The verb that looks at the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manifests.cli import Say, app, ends
+
+CVDF = "https://s3.amazonaws.com/kinetics"
+
+verbs = app()
+
+
+@verbs.command()
+def doctor(
+    *,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            envvar="CLIPMILL_ROOT",
+            help="A dataset folder, or where one is to be (default: the current folder).",
+        ),
+    ] = None,
+    canary: Annotated[
+        bool, typer.Option("--canary/--no-canary", help="Ask CVDF and YouTube for one thing each.")
+    ] = True,
+    cvdf: Annotated[
+        str | None, typer.Option(metavar="URL", help="A mirror of CVDF's archives to ask.")
+    ] = None,
+    youtube: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A mirror of videos to ask, with {id} in its address."),
+    ] = None,
+    proxy: Annotated[str | None, typer.Option(metavar="URL", help="An http proxy.")] = None,
+    say: Say,
+) -> None:
+    """Check this machine before it works for days; exit with 1 where something cannot work."""
+    from pipeline.doctoring.examine import examine, report, show
+    from pipeline.doctoring.finding import Patient
+    from pipeline.fetch.network import state_file
+
+    with ends(say) as ui:
+        patient = Patient(root, state_file(), cvdf or CVDF, youtube, proxy)
+        findings = examine(patient, canary)
+        found = report(findings)
+        show(findings, ui)
+        ui.finish(found)
+        ui.exit_code = 1 if found["fail"] else 0
