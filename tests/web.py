@@ -102,6 +102,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) - start))
         self.send_header("Content-Type", "video/mp4" if self.path.endswith("mp4") else "text/plain")
         self.send_header("ETag", tag)
+        if not fault.no_ranges:
+            self.send_header("Accept-Ranges", "bytes")
         self.end_headers()
         if body:
             self._body(memoryview(data)[start:], fault)

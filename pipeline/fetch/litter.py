@@ -9,6 +9,16 @@ from pipeline.acquiring.finding import own_folders
 from pipeline.acquiring.locate import own_stem
 from pipeline.fetch.partfile import NOTE, PART
 
+# yt-dlp's download to a name with FETCHING in it, and what it keeps beside that.
+FETCHING = ".fetch-"
+_ENDS = (PART, NOTE, ".ytdl")
+_INSIDE = (FETCHING, ".part-Frag", ".temp.")
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file in our folders is a part of a download, not a video."""
+    return name.endswith(_ENDS) or any(mark in name for mark in _INSIDE)
+
 
 def sweep(dataset: Dataset, storage: Storage) -> list[str]:
     """Remove the parts of downloads that no pending clip needs; return what was removed."""
@@ -16,7 +26,7 @@ def sweep(dataset: Dataset, storage: Storage) -> list[str]:
         f"{folder}/{name}"
         for folder in own_folders()
         for name in storage.list(folder)
-        if name.endswith((PART, NOTE))
+        if is_unfinished(name)
     ]
     if not found:
         return []

@@ -13,16 +13,18 @@ from manifests.dataset import Dataset
 from manifests.errors import ClipmillError, unknown
 from pipeline.annotate.text import read_names
 from pipeline.fetch.bring import Bring
+from pipeline.fetch.cvdf.source import Cvdf
 from pipeline.fetch.https import Https
 from pipeline.fetch.pace import Pace, Rates
 from pipeline.fetch.selection import Selection
 from pipeline.fetch.source import Source, Tools
+from pipeline.fetch.youtube.youtube import HOST, PER_HOUR, YouTube
 from pipeline.retrying import Retry
 
 THREADS = 8
 LOCAL = "local"  # folders and archives on a disk: the stage of acquiring/acquire.py
 # What is asked unless named; not YouTube, which blocks an address that takes much.
-DEFAULT = (LOCAL, "https")
+DEFAULT = (LOCAL, "cvdf", "https")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Network:
     """Options of downloading; sizes in bytes, times in seconds. None is no limit.
 
     `sources` are asked one after the other, each for what those before it lack. `classes` is a
-    file with one class a line.
+    file with one class a line. `cvdf` is a mirror of
+    CVDF's archives, `youtube` a mirror's address with {id}, `cookies` a file.
     """
 
     sources: tuple[str, ...] = DEFAULT
@@ -42,11 +45,18 @@ class Network:
     per_hour: float | None = None
     keep_free: int = 1_000_000_000
     proxy: str | None = None
+    cvdf: str | None = None
+    youtube: str | None = None
+    cookies: Path | None = None
 
 
 # Name in --source -> the source for a data set, in the order of what they cost.
 SOURCES: Mapping[str, Callable[[Dataset, Network], Source]] = {
+    "cvdf": lambda dataset, network: Cvdf(dataset, network.cvdf),
     "https": lambda dataset, network: Https(),
+    "youtube": lambda dataset, network: YouTube(
+        state_file().parent / "yt-dlp", network.youtube, network.cookies
+    ),
 }
 
 
@@ -79,7 +89,7 @@ def bringing(dataset: Dataset, network: Network, retry: Retry, ui: Ui) -> list[B
     if not serving:
         return []
     selection = Selection.of(network.part, _classes(dataset, network.classes), network.limit, retry)
-    per_hour = {} if network.per_hour is None else {"": network.per_hour}
+    per_hour = {HOST: PER_HOUR} if network.per_hour is None else {"": network.per_hour}
     pace = Pace(Rates(per_hour, network.bytes_s), state_file(), ui.note)
     tools = Tools(dataset.storage, pace, keep_free=network.keep_free, proxy=network.proxy)
     if network.seconds is not None:

@@ -68,6 +68,17 @@ class Downloading:
     ] = None
     keep_free: Annotated[float, typer.Option(min=0, help="GB of the disk that stay free.")] = 1.0
     proxy: Annotated[str | None, typer.Option(metavar="URL", help="An http proxy.")] = None
+    cvdf: Annotated[
+        str | None, typer.Option(metavar="URL", help="A mirror of CVDF's archives.")
+    ] = None
+    youtube: Annotated[
+        str | None,
+        typer.Option(metavar="TEMPLATE", help="A mirror that has YouTube's videos by {id}."),
+    ] = None
+    cookies: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Cookies for YouTube, as a browser exports them."),
+    ] = None
 
     def resolve(self) -> Network:
         """Return them in the units that the stage takes."""
@@ -83,6 +94,9 @@ class Downloading:
             self.per_hour,
             int(self.keep_free * 1e9),
             self.proxy,
+            cvdf=self.cvdf,
+            youtube=self.youtube,
+            cookies=self.cookies,
         )
 
 
