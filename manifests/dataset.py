@@ -33,6 +33,7 @@ _KEYS = {
     "shards": ("shard",),
     "samples": ("clip_id",),
     "dropped": ("id",),
+    "archives": ("url", "reading"),
 }
 
 

@@ -116,6 +116,20 @@ SAMPLES = pa.schema(
         pa.field("xxh3", pa.string(), nullable=False),
     ]
 )
+# What a source of archives holds: of an archive its videos, of a list of archives their addresses.
+# Without a message it was read to its end. The highest `reading` of an address counts.
+ARCHIVES = pa.schema(
+    [
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("reading", pa.int32(), nullable=False),
+        pa.field("mark", pa.string()),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("members", pa.list_(pa.string()), nullable=False),
+        pa.field("sizes", pa.list_(pa.int64())),
+        pa.field("message", pa.string()),
+        pa.field("read_at", pa.timestamp("ms", tz="UTC"), nullable=False),
+    ]
+)
 # What `drop` took out for good: ids of clips or of whole videos.
 DROPPED = pa.schema(
     [
@@ -180,6 +194,7 @@ TABLES: dict[str, pa.Schema] = {
     "shards": SHARDS,
     "samples": SAMPLES,
     "dropped": DROPPED,
+    "archives": ARCHIVES,
     "plans/download": DOWNLOAD_PLAN,
     "plans/decode": DECODE_PLAN,
     "plans/pack": PACK_PLAN,

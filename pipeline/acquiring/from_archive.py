@@ -56,9 +56,20 @@ class Names:
             if source := self._by_path.get(path):
                 return own_stem(source) + _extension(path)
             path = path.partition("/")[2]
-        stem, extension = posixpath.splitext(posixpath.basename(member))
-        source = self._by_stem.get(stem) if is_media(member) else None
-        return own_stem(source, stem) + extension.lower() if source else None
+        stem, extension = stem_of(member)
+        source = self._by_stem.get(stem)
+        return own_stem(source, stem) + extension if source else None
+
+
+def stem_of(member: str) -> tuple[str, str]:
+    """Return the file name of a member that is a video, and its extension; two empty texts for
+    all else, the `._NAME` that a Mac adds beside a file among it.
+    """
+    name = posixpath.basename(member)
+    if name.startswith("._") or not is_media(name):
+        return "", ""
+    stem, extension = posixpath.splitext(name)
+    return stem, extension.lower()
 
 
 def _extension(path: str) -> str:

@@ -48,9 +48,12 @@ class Limits:
 
 @dataclass(slots=True)
 class Meter:
-    """What one archive has cost so far. `position` tells how many of its bytes were read."""
+    """What one archive (a path or an address) has cost so far.
 
-    path: Path
+    `position` tells how many of its bytes were read.
+    """
+
+    path: Path | str
     limits: Limits
     position: Callable[[], int]
     passed_over: Counter[str] = field(default_factory=Counter)

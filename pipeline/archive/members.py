@@ -3,7 +3,7 @@
 The type is told by content. Archives inside are opened, one level deep, through a temporary copy
 that has no name. Names are text to be matched, never names of files. Memory does not grow, but for
 a digest of each name and the directory of a zip or rar. Disk speed for zip and tar; what the RAR
-reader gives (30 MB/s and more) for rar.
+reader gives (30 MB/s and more) for rar. Tars are also read as they come in, from a network say.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -20,11 +20,11 @@ from typing import BinaryIO, TypeAlias, cast
 
 from manifests.errors import ClipmillError
 from pipeline.annotate.text import shown
-from pipeline.archive import copies, kinds, naming, rars, tars, zips
+from pipeline.archive import copies, formats, kinds, naming, rars
 from pipeline.archive.entries import FOLDER, REGULAR, Entry
+from pipeline.archive.incoming import Incoming
 from pipeline.archive.limits import DamagedArchive, DamagedMember, Limits, Meter
 from pipeline.archive.memberfile import MemberFile
-from pipeline.archive.streams import Inflated, Plain
 
 Reader: TypeAlias = "io.BufferedReader[MemberFile]"
 REPEATED = "name that came before"
@@ -45,6 +45,7 @@ class Archive:
 
     `passed_over` counts what was no regular member, by kind; folders are not counted. A member of a
     zip or rar that is damaged raises DamagedMember while it is read; the next can be asked for.
+    Archives inside are members like others unless they are to be `nested`.
 
     Raises:
         ClipmillError: while iterating: no archive, damaged, encrypted, one volume of several,
@@ -52,9 +53,15 @@ class Archive:
         StoppedError: no room for the temporary copy of an archive inside the archive.
     """
 
-    def __init__(self, path: Path, limits: Limits | None = None, reader: str | None = None) -> None:
-        self._path, self._limits = path, limits or Limits()
-        self._reader = reader
+    def __init__(
+        self,
+        source: Path | Incoming,
+        limits: Limits | None = None,
+        reader: str | None = None,
+        nested: bool = True,
+    ) -> None:
+        self._source, self._limits = source, limits or Limits()
+        self._reader, self._nested = reader, nested
         self.passed_over: Counter[str] = Counter()
         self._meter: Meter | None = None
 
@@ -63,18 +70,14 @@ class Archive:
         return self._meter.position() if self._meter else 0
 
     def __iter__(self) -> Iterator[Member]:
-        with opened(self._path) as file:
-            descriptor = file.fileno()
-            self._meter = meter = Meter(
-                self._path,
-                self._limits,
-                lambda: os.lseek(descriptor, 0, os.SEEK_CUR),
-                self.passed_over,
-            )
-            entries = _entries(file, meter, self._reader)
+        source = self._source
+        name = source.name if isinstance(source, Incoming) else source
+        with nullcontext(source) if isinstance(source, Incoming) else opened(source) as file:
+            self._meter = meter = Meter(name, self._limits, _place(file), self.passed_over)
+            entries = formats.entries(file, meter, self._reader)
             if entries is None:
                 raise ClipmillError(
-                    f"{shown(self._path)} is no zip, tar or rar archive; expected one of these, "
+                    f"{shown(name)} is no zip, tar or rar archive; expected one of these, "
                     "plain or compressed (gzip, bzip2, xz, zstd). Unpack it and give the folder."
                 )
             found = False
@@ -109,7 +112,7 @@ class Archive:
             seen.add(key)
             raw = MemberFile(entry, meter, None if entry.check else doubt)
             with io.BufferedReader(raw) as file:
-                kind = None if prefix else _kind(file)
+                kind = None if prefix or not self._nested else _kind(file)
                 raw.lenient = kind == "rar"  # whose members prove themselves
                 if kind is None:
                     yield Member(name, entry.size, file)
@@ -129,7 +132,7 @@ class Archive:
         """Yield the members of an archive inside, or the file itself if it is none after all."""
         with copies.copied(file, name) as copy:
             try:
-                entries = _entries(copy, meter, self._reader)
+                entries = formats.entries(copy, meter, self._reader)
             except ClipmillError:  # begins like a compressed file by chance
                 entries = None
             if entries is None:
@@ -157,21 +160,12 @@ def members(path: Path, limits: Limits | None = None) -> Iterator[Member]:
     return iter(Archive(path, limits))
 
 
-def _entries(file: BinaryIO, meter: Meter, reader: str | None) -> Iterator[Entry] | None:
-    """Return the entries of a file, or None when it is no archive."""
-    size = os.fstat(file.fileno()).st_size
-    kind = kinds.kind_of(file.read(kinds.HEAD))
-    file.seek(0)
-    if kind == "zip":
-        return zips.walk(file, size, meter)
-    if kind == "rar":
-        return rars.walk(file, size, meter, reader)
-    if kind == "tar":
-        return tars.walk(Plain(file, size), meter)
-    if kind is None or not tars.is_tar(Inflated(file, kind, meter).read(kinds.HEAD)):
-        return None
-    file.seek(0)
-    return tars.walk(Inflated(file, kind, meter), meter)
+def _place(file: BinaryIO | Incoming) -> Callable[[], int]:
+    """Return what tells how many bytes were read."""
+    if isinstance(file, Incoming):
+        return file.tell
+    descriptor = file.fileno()  # whose place is the one that children share
+    return lambda: os.lseek(descriptor, 0, os.SEEK_CUR)
 
 
 @contextmanager

@@ -10,8 +10,9 @@ import bz2
 import lzma
 import os
 import zlib
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
+from pipeline.archive.incoming import Incoming, Readable
 from pipeline.archive.limits import Meter
 
 CHUNK = 1 << 18
@@ -51,7 +52,7 @@ class Plain:
 class Inflated:
     """A compressed file's contents; ClipmillError where it is damaged, cut off, or a bomb."""
 
-    def __init__(self, file: BinaryIO, kind: str, meter: Meter) -> None:
+    def __init__(self, file: Readable, kind: str, meter: Meter) -> None:
         self._decoded = _zstd(file) if kind == "zstd" else _Decoded(file, kind)
         self._meter, self._kind = meter, kind
         self._rest = memoryview(b"")
@@ -66,6 +67,12 @@ class Inflated:
             self._rest = self._rest[left:]
             left -= len(pieces[-1])
         return b"".join(pieces)
+
+    def peek(self, size: int, /) -> bytes:
+        """Return the next `size` bytes, which stay to be read."""
+        head = self.read(size)
+        self._rest = memoryview(head + self._rest)
+        return head
 
     def skip(self, size: int, /) -> bool:
         """Decode and forget bytes; False when the stream ended before."""
@@ -89,7 +96,7 @@ class Inflated:
 class _Decoded:
     """gzip, bzip2 or xz streams, one after the other, in one form."""
 
-    def __init__(self, file: BinaryIO, kind: str) -> None:
+    def __init__(self, file: Readable, kind: str) -> None:
         self._file, self._kind = file, kind
         self._decoder = _decoder(kind)
         self._input = b""
@@ -130,9 +137,11 @@ def _decoder(kind: str) -> zlib._Decompress | bz2.BZ2Decompressor | lzma.LZMADec
     return lzma.LZMADecompressor(memlimit=XZ_MEMORY)
 
 
-def _zstd(file: BinaryIO) -> BinaryIO:
+def _zstd(file: Any) -> Readable:
     import pyarrow as pa
 
-    # pyarrow closes what it was given: it gets a descriptor of its own, at the same place.
-    own = open(os.dup(file.fileno()), "rb", buffering=0)  # noqa: PTH123, SIM115
+    own = file
+    if not isinstance(file, Incoming):
+        # pyarrow closes what it was given: it gets a descriptor of its own, at the same place.
+        own = open(os.dup(file.fileno()), "rb", buffering=0)  # noqa: PTH123, SIM115
     return pa.CompressedInputStream(pa.PythonFile(own, "r"), "zstd")
