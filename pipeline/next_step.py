@@ -16,9 +16,10 @@ from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from pipeline.acquiring.locate import Places
 from pipeline.acquiring.nothing import WANTED
+from pipeline.annotate.sources import SCHEME, YOUTUBE
 from pipeline.reporting.acquired import LOCAL
 from pipeline.reporting.lacking import Lacking
-from pipeline.reporting.states import KINDS, WEB
+from pipeline.reporting.states import WEB, kinds
 
 # What passes by itself, or with another connection, cookies or JavaScript runtime.
 _PASSING = {
@@ -60,8 +61,8 @@ def serving(dataset: Dataset) -> Serving:
     order = [*DEFAULT, *(name for name in SOURCES if name not in DEFAULT)]
     sources = {name: SOURCES[name](dataset, Network()) for name in order if name != LOCAL}
     places = Places.of(dataset)
-    # An example of each kind; sources go by the kind and by the data set.
-    examples = {kind: f"{kind}x.mp4" for kind in KINDS} | {WEB: "https://example.org/x.mp4"}
+    # Sources go by the kind and by the data set, so an example tells.
+    examples = {SCHEME: f"{SCHEME}x.mp4", YOUTUBE: f"{YOUTUBE}jNQXAC9IVRw", WEB: f"{WEB}//x.org/x"}
     return {
         kind: tuple(
             name
@@ -137,7 +138,7 @@ def after_annotating(dataset: Dataset, lacking: bool, changed: bool) -> str:
     `changed` where videos are others than before.
     """
     root, serve = shlex.quote(dataset.storage.root), serving(dataset)
-    present = _kinds(dataset)
+    present = kinds(dataset.clips["source"]).unique().to_pylist()
     network = [name for kind in present for name in serve[kind] if name != LOCAL]
     if WEB in present:
         return _command(dataset, network[0])
@@ -178,12 +179,6 @@ def _command(dataset: Dataset, source: str) -> str:
         return f"clipmill build --root {root}"
     named = "" if source in DEFAULT else f" --source {source}"
     return f"clipmill download --root {root}{named}"
-
-
-def _kinds(dataset: Dataset) -> list[str]:
-    from pipeline.reporting.states import kinds
-
-    return kinds(dataset.clips["source"]).unique().to_pylist()
 
 
 def _lacks_videos(
