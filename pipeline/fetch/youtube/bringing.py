@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.fetch.errors import FetchError
+from pipeline.fetch.partfile import PART
 from pipeline.fetch.source import Arrived, Tools
 from pipeline.fetch.youtube import cut, names
 from pipeline.fetch.youtube.pieces import TAIL_S, Piece
@@ -26,7 +28,12 @@ def whole(session: Session, info: dict[str, Any], source: str, tools: Tools) -> 
     path = tools.storage.local(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     tools.require_space(int(info.get("filesize") or 0))
-    session.fetch(info, path)
+    try:
+        session.fetch(info, path)
+    except FetchError as error:
+        if error.status == 416:  # the part is longer than the file: yt-dlp asks for more for ever
+            tools.storage.delete(name + PART)
+        raise
     return _finished(name, f"{names.whole_stem(source)}.{extension}", tools)
 
 

@@ -43,7 +43,14 @@ def read_cookies(file: Path, domains: tuple[str, ...]) -> str:
             f"--cookies {file} holds {len(entries)} cookies and none of {domains[0]}; export them "
             "from a browser that is logged in there."
         )
-    return HEADER + "".join(line + "\n" for line in kept)
+    return HEADER + "".join(_tidy(line) + "\n" for line in kept)
+
+
+def _tidy(line: str) -> str:
+    """Return a line whose second field says what the dot says; Python's reader fails otherwise."""
+    domain, _, *rest = line.split("\t")
+    below = str(domain.removeprefix(_HTTP_ONLY).startswith(".")).upper()
+    return "\t".join((domain, below, *rest))
 
 
 def _is_entry(line: str) -> bool:

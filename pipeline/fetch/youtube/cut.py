@@ -124,7 +124,7 @@ def run(ffmpeg: str, cut: Cut, out: Path, tools: Tools, least_s: float) -> float
     if last - begins < least_s - SHORT_S:
         held, asked = max(0.0, last - begins - cut.start_s), least_s - cut.start_s
         raise FetchError(f"connection broken: {held:.2f} s of the piece came, {asked:.2f} s asked")
-    return math.ceil((first - begins) * 1e6) / 1e6 + LATE_S
+    return round(math.ceil((first - begins) * 1e6) / 1e6 + LATE_S, 6)
 
 
 def _watch(process: subprocess.Popen[bytes], out: Path, tools: Tools) -> tuple[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from manifests.reasons import Reason
 from pipeline.fetch.errors import FetchError
 from pipeline.fetch.pace import Pace
+from pipeline.fetch.taxonomy import UNKNOWN, Rule, Then, judge
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LABEL = re.compile(r"^\s*(?:ERROR:\s*)+")
@@ -33,6 +35,31 @@ def failure(error: BaseException, host: str, pace: Pace, prefix: str = "") -> Fe
     if type(error).__name__ == "CookieLoadError":
         text = f"CookieLoadError: {text}"
     return FetchError(prefix + text, after, status)
+
+
+class WarnedError(FetchError):
+    """A failure whose cause stands in what yt-dlp warned of before."""
+
+    def __init__(self, error: FetchError, warnings: Sequence[str]) -> None:
+        text = f"{error.message} (yt-dlp warned: {' | '.join(warnings)[:1000]})"
+        super().__init__(text, error.after_s, error.status)
+        self._rule = error.rule
+        for found in map(judge, warnings):
+            passing = self._rule is UNKNOWN and found.reason is Reason.NETWORK
+            if found.then is Then.PAUSE or passing:
+                self._rule = found
+
+    @property
+    def rule(self) -> Rule:
+        """What the message means, or a warning that says more: never that a video is gone."""
+        return self._rule
+
+
+def warned(error: FetchError, warnings: Sequence[str]) -> FetchError:
+    """Return the error with yt-dlp's warnings, where its own message does not tell the cause."""
+    if warnings and error.rule.reason in (Reason.NO_FORMAT, Reason.UNKNOWN):
+        return WarnedError(error, warnings)
+    return error
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from manifests.errors import ClipmillError
 from pipeline.fetch.errors import FetchError
 from pipeline.fetch.source import Tools
-from pipeline.fetch.youtube.messages import failure, plain
+from pipeline.fetch.youtube.messages import failure, plain, warned
 from pipeline.fetch.youtube.options import Setting, options
 
 KEPT = 20  # warnings of one video
+_NO_NEWS = "[generic] Falling back"
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Log:
 
     def warning(self, message: str, *, once: bool = False) -> None:
         """Keep it."""
+        if message.startswith(_NO_NEWS):
+            return
         self.lines = [*self.lines, plain(message)][-KEPT:]
 
     def error(self, message: str) -> None:
@@ -63,7 +67,10 @@ class Session:
             FetchError: there is none that can be had.
         """
         self.log.lines = []
-        info = self._judged("", lambda: self.ydl.extract_info(url, download=False))
+        try:
+            info = self._judged("", lambda: self.ydl.extract_info(url, download=False))
+        except FetchError as error:
+            raise warned(error, self.log.lines) from error
         self._tools.pace.answered(self._host)
         if not isinstance(info, dict) or info.get("_type", "video") != "video":
             raise FetchError("there is a list of videos at this address, one was expected")
@@ -94,18 +101,16 @@ class Session:
     def _judged(self, prefix: str, work: Callable[[], Any]) -> Any:
         """Do it; whatever yt-dlp raises becomes a FetchError."""
         from yt_dlp.networking.exceptions import network_exceptions
-        from yt_dlp.utils import YoutubeDLError
 
         try:
             return work()
+        except (FetchError, ClipmillError):
+            raise  # our own, out of a hook
         except network_exceptions as error:  # YoutubeDL.process_info words them so
             raise failure(error, self._host, self._tools.pace, prefix) from error
-        except (YoutubeDLError, OSError) as error:
+        # A library that reads other people's pages may raise anything: it costs that video alone.
+        except Exception as error:
             raise failure(error, self._host, self._tools.pace) from error
-        except (ValueError, TypeError, LookupError, AttributeError) as error:  # its own mistakes
-            raise FetchError(
-                f"yt-dlp failed: {type(error).__name__}: {plain(str(error))}"
-            ) from error
 
 
 class _Progress:

@@ -24,7 +24,7 @@ from pipeline.fetch.youtube import bringing, javascript, names
 from pipeline.fetch.youtube.cookies import read_cookies
 from pipeline.fetch.youtube.options import Setting
 from pipeline.fetch.youtube.pieces import SMALL, pieces
-from pipeline.fetch.youtube.session import Log, Session
+from pipeline.fetch.youtube.session import Session
 
 WATCH = "https://www.youtube.com/watch?v={id}"
 HOST = "www.youtube.com"
@@ -112,7 +112,7 @@ class YouTube:
                     return
                 failures += 1
                 if not self._again(error, failures, tools):
-                    yield Refused(left, error.rule, self._told(error))
+                    yield Refused(left, error.rule, error.message)
                     return
 
     def _again(self, error: FetchError, failures: int, tools: Tools) -> bool:
@@ -137,13 +137,6 @@ class YouTube:
         growing = min(patience.pause * 2 ** (failures - 1), patience.longest_pause)
         tools.stop.wait(growing if error.after_s is None else error.after_s)
         return True
-
-    def _told(self, error: FetchError) -> str:
-        """The message, with what yt-dlp warned of where that tells the cause."""
-        warned = self._session_log().lines
-        if error.rule.reason is not Reason.NO_FORMAT or not warned:
-            return error.message
-        return f"{error.message} (yt-dlp warned: {' | '.join(warned)[:1000]})"
 
     def _bring(self, video: str, wants: list[Want], tools: Tools) -> Iterator[Arrived | Refused]:
         """Look at a video and bring what its clips need.
@@ -174,10 +167,6 @@ class YouTube:
         if not hasattr(self._threads, "session"):
             self._threads.session = Session(tools, self.host, lambda: self._setting(tools))
         return self._threads.session
-
-    def _session_log(self) -> Log:
-        session = getattr(self._threads, "session", None)
-        return session.log if session else Log()
 
     def _setting(self, tools: Tools) -> Setting:
         import imageio_ffmpeg

@@ -77,6 +77,23 @@ SAID = [
     (Then.RETRY, Reason.GEO, "This video is not available in your country"),
     (Then.GONE_TWICE, Reason.UNAVAILABLE, "This video is no longer available"),
     (Then.RETRY, Reason.ACCESS, "This is members-only content"),
+    (Then.STOP, Reason.MACHINE, "unable to open for writing: [Errno 13] Permission denied"),
+    (Then.STOP, Reason.MACHINE, "Unable to rename file: [Errno 30] Read-only file system"),
+    (Then.STOP, Reason.MACHINE, "[Errno 24] Too many open files: '/x'"),
+    (Then.RETRY, Reason.NETWORK, "unable to download video data: HTTP Error 404: Not Found"),
+    (Then.RETRY, Reason.NETWORK, "[download] Got error: HTTP Error 403. Giving up after 5 retries"),
+    (Then.RETRY, Reason.NETWORK, "HTTP Error 416: Requested Range Not Satisfiable"),
+    (Then.RETRY, Reason.NETWORK, "Did not get any data blocks"),
+    (Then.RETRY, Reason.NETWORK, "A network error has occurred."),
+    (Then.RETRY, Reason.NETWORK, "fragment 3 not found, unable to continue"),
+    (Then.RETRY, Reason.NETWORK, "[SSL] EOF occurred in violation of protocol (_ssl.c:1006)"),
+    (Then.RETRY, Reason.ACCESS, "This video requires payment to watch."),
+    (Then.RETRY, Reason.ACCESS, "This video is only available to Music Premium members"),
+    (
+        Then.GONE,
+        Reason.REMOVED,
+        "This video is no longer available because the uploader has closed their YouTube account.",
+    ),
     (Then.RETRY, Reason.UNKNOWN, "something that nobody has seen"),
 ]
 

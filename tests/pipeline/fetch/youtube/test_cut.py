@@ -154,5 +154,5 @@ def test_its_bytes_count_for_the_bandwidth(asked, out, tools):
 
 def test_a_local_file_is_never_read(out, tools, long_video):
     wanted = cut.Cut(f"file:{long_video('mp4')}", {}, "", 1.0, 5.0, "mp4")
-    with pytest.raises(FetchError, match="whitelist|ffmpeg exited"):
+    with pytest.raises(FetchError, match=r"whitelist|ffmpeg exited"):
         cut.run(FFMPEG, wanted, out, tools, 5.0)
