@@ -15,7 +15,6 @@ from pipeline.fetch.taxonomy import Then, judge
 
 # The first video of all, there since 2005.
 VIDEO = "jNQXAC9IVRw"
-LIST = "600/val/k600_val_path.txt"
 SECONDS = 8.0
 _CURES = {
     Then.PAUSE: "wait some hours; then lower --per-hour, or give --cookies or --proxy",
@@ -28,8 +27,9 @@ _OTHER = "look at the network, its proxy and its firewall; what needs no downloa
 def cvdf(patient: Patient) -> Finding:
     """Ask for the head of a list of CVDF's archives."""
     from pipeline.fetch.body import pool
+    from pipeline.fetch.cvdf.layout import LAYOUTS
 
-    url = f"{patient.cvdf.rstrip('/')}/{LIST}"
+    url = LAYOUTS["kinetics600"].list_of(patient.cvdf, "val")
     heads = {"Range": "bytes=0-1023", "Accept-Encoding": "identity"}
     try:
         response = pool(patient.proxy).request(
@@ -55,9 +55,9 @@ def youtube(patient: Patient) -> Finding:
     from yt_dlp.utils import YoutubeDLError
 
     from pipeline.fetch.youtube.javascript import RUNTIMES
+    from pipeline.fetch.youtube.youtube import WATCH
 
-    address = patient.youtube or "https://www.youtube.com/watch?v={id}"
-    url = address.replace("{id}", VIDEO)
+    url = (patient.youtube or WATCH).replace("{id}", VIDEO)
     options: Any = {
         "logger": _Silent(),
         "quiet": True,

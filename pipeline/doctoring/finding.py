@@ -27,8 +27,9 @@ class Patient:
     """What is looked at: a dataset folder (or where one would be made; None is the current
     folder), this machine's state file, and whom the canary asks; `proxy` stands in between.
 
-    `cvdf` is the address of CVDF's archives or a mirror of them; `youtube` that of a video, with
-    `{id}` where its id belongs, None is YouTube itself.
+    `cvdf` is the address of CVDF's archives or a mirror of them, without a slash at its end;
+    `youtube` that of a video, with `{id}` where its id belongs, None is YouTube itself. `keep_free`
+    bytes of the disk are to stay free.
     """
 
     root: Path | None
@@ -36,7 +37,7 @@ class Patient:
     cvdf: str
     youtube: str | None = None
     proxy: str | None = None
-    keep_free: int = 1_000_000_000
+    keep_free: int = 0
 
     @property
     def folder(self) -> Path:

@@ -25,7 +25,7 @@ def show(report: dict[str, Any], ui: Ui, every_class: bool = False) -> None:
     for one in report["again"]:
         if one["command"] != report["next"]:
             reasons = ", ".join(one["reasons"])
-            ui.note(f"{one['clips']:,} failed clips ({reasons}) may come by: {one['command']}")
+            ui.note(f"To try {one['clips']:,} failed clips again ({reasons}): {one['command']}")
     ui.note(f"{report['shards']:,} shards, {size(report['bytes'])}. Next: {report['next']}")
 
 
@@ -38,7 +38,7 @@ def _funnel(report: dict[str, Any], ui: Ui) -> None:
         sums = {name: sum(x[name] for x in report["splits"].values()) for name in (*FUNNEL, "held")}
         rows.append(("all", *(sums[name] for name in FUNNEL), part(sums["held"], sums["asked"])))
     title = f"{report['name']} ({report['split_set']})"
-    ui.table(title, ("split", *FUNNEL, "here"), rows)
+    ui.table(title, ("split", *FUNNEL, "% here"), rows)
 
 
 def _official(found: dict[str, Any], ui: Ui) -> None:
@@ -94,7 +94,7 @@ def _worst_classes(classes: dict[str, Any], ui: Ui) -> None:
 def _all_classes(classes: dict[str, Any], ui: Ui) -> None:
     ui.table(
         "classes, the worst covered first",
-        ("class", *FUNNEL, "here", "packed"),
+        ("class", *FUNNEL, "% here", "% packed"),
         [
             (
                 name,

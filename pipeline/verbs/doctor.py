@@ -9,8 +9,6 @@ import typer
 
 from manifests.cli import Say, app, ends
 
-CVDF = "https://s3.amazonaws.com/kinetics"
-
 verbs = app()
 
 
@@ -41,10 +39,15 @@ def doctor(
     """Check this machine before it works for days; exit with 1 where something cannot work."""
     from pipeline.doctoring.examine import examine, report, show
     from pipeline.doctoring.finding import Patient
-    from pipeline.fetch.network import state_file
+    from pipeline.fetch.cvdf.layout import CVDF, base_of
+    from pipeline.fetch.network import Network, state_file
+    from pipeline.fetch.youtube.youtube import YouTube
 
     with ends(say) as ui:
-        patient = Patient(root, state_file(), cvdf or CVDF, youtube, proxy)
+        if youtube is not None:
+            YouTube(state_file().parent, youtube)  # which checks the address
+        base, keep_free = base_of(cvdf or CVDF), Network().keep_free
+        patient = Patient(root, state_file(), base, youtube, proxy, keep_free)
         findings = examine(patient, canary)
         found = report(findings)
         show(findings, ui)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.doctoring.canary import LIST, VIDEO, cvdf, youtube
+from pipeline.doctoring.canary import VIDEO, cvdf, youtube
 from pipeline.doctoring.finding import Finding, Patient
 
+LIST = "600/val/k600_val_path.txt"
 LISTED = b"https://s3.amazonaws.com/kinetics/600/val/abseiling.tar.gz\n"
 Ask = Callable[[Any, Callable[..., Patient]], Finding]
 

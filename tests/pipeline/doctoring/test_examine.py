@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pipeline.doctoring import examine
-from pipeline.doctoring.canary import LIST
 from pipeline.doctoring.finding import Finding, Patient
+
+LIST = "600/val/k600_val_path.txt"
 
 
 def test_every_check_says_something(patient: Callable[..., Patient]) -> None:
@@ -58,3 +59,9 @@ def test_it_is_quick_without_canaries(patient: Callable[..., Patient]) -> None:
     started = time.monotonic()
     examine.examine(patient(), canary=False)
     assert time.monotonic() - started < 20, "three seconds on a machine at rest"
+
+
+def test_addresses_that_are_none_are_wrong_use(cli: Callable[..., Any]) -> None:
+    for name, address in (("--cvdf", "mirror"), ("--youtube", "http://h/a.mp4")):
+        done = cli("doctor", name, address)
+        assert done.returncode == 2 and f"{name} {address}" in done.stderr.replace("'", "")
