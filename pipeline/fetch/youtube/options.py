@@ -16,7 +16,8 @@ from pipeline.fetch.body import Patience
 from pipeline.fetch.youtube.javascript import RUNTIMES
 
 # A preference, not a cap: pictures without sound, H.264, over plain HTTP, whose parts can resume.
-FORMAT = "bv*[vcodec^=avc1][protocol^=http]/bv*[vcodec^=avc1]/bv*/b"
+# Sound alone is no video: it comes where the JavaScript failed, and is told as no format.
+FORMAT = "bv*[vcodec^=avc1][protocol^=http]/bv*[vcodec^=avc1]/bv*"
 # The nearest to 360 lines, of these the smallest; "+res" would take 144.
 FORMAT_SORT = ("res:360", "+size", "+br")
 STALL_S = 15.0  # a thread that waits for a dead line ends before the run stops waiting for it
