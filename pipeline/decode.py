@@ -19,10 +19,9 @@ from manifests import tables
 from manifests.dataset import Dataset
 from manifests.storage import Storage, open_storage
 from pipeline import outcome
-from pipeline.acquiring.acquire import pending
 from pipeline.clip import Job, Settings, acquired, jobs_of, make, stored_spec
 from pipeline.crew import in_processes
-from pipeline.retrying import Retry
+from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from pipeline.video.errors import VideoError
 from shards.read import scan
@@ -44,7 +43,7 @@ class Decode:
     def plan(self, retry: Retry, number: int) -> pa.Table:
         """Return the acquired clips that are not decoded yet."""
         wanted = ((clip, None) for clip in sorted(acquired(self.dataset)["clip_id"].to_pylist()))
-        todo = pending(wanted, self.dataset.parts(self.name), retry)
+        todo = pending(wanted, self.dataset.parts(self.name, STATE), retry)
         rows = ({"clip_id": clip, "attempt": attempt} for clip, _, attempt in todo)
         return tables.from_rows("plans/decode", rows)
 

@@ -19,11 +19,10 @@ from manifests import tables
 from manifests.dataset import Dataset
 from manifests.storage import Storage, open_storage
 from pipeline import outcome, plans
-from pipeline.acquiring.acquire import pending
 from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make
 from pipeline.crew import in_processes
 from pipeline.packplan import plan_shards, shard_split
-from pipeline.retrying import Retry
+from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from pipeline.video.errors import VideoError
 from shards.format import Sample, sample_bytes
@@ -62,7 +61,7 @@ class Pack:
             if clip not in undecodable
         )
         rows = plan_shards(
-            pending(wanted, self.dataset.parts(self.name), retry),
+            pending(wanted, self.dataset.parts(self.name, STATE), retry),
             sample_bytes=sample_bytes(self.settings.spec),
             shard_bytes=self.shard_bytes,
             seed=self.dataset.seed,

@@ -23,7 +23,7 @@ from manifests.console import Progress, Ui
 from manifests.dataset import Dataset
 from pipeline import plans
 from pipeline.lock import holding
-from pipeline.retrying import Retry
+from pipeline.retrying import STATE, Retry
 
 COMMIT_EVERY_S = 30.0
 COMMIT_EVERY_ROWS = 50_000  # some 50 MB of rows that wait
@@ -189,7 +189,7 @@ def remaining(dataset: Dataset, name: str) -> tuple[pa.Table, int]:
         return schema.TABLES[table].empty_table(), 0
     plan = plans.read(dataset, name, known[-1])
     asked = set(dataset.clips["clip_id"].to_pylist())
-    outcomes = dataset.parts(table.partition("/")[2])
+    outcomes = dataset.parts(table.partition("/")[2], STATE)
     return plans.unfinished(plan, outcomes, asked), known[-1] + 1
 
 

@@ -9,7 +9,7 @@ clips.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ from pipeline.acquiring.from_archive import take_out
 from pipeline.acquiring.locate import Places
 from pipeline.acquiring.units import Absent, Planned, Unit, Video, cut
 from pipeline.crew import in_processes
-from pipeline.retrying import AGAIN, Retry
+from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from pipeline.video.decoder import Limits
 from pipeline.video.errors import VideoError
@@ -58,7 +58,7 @@ class Download:
             )
             if not places.waits(source)
         ]
-        outcomes = self.dataset.parts(self.name)
+        outcomes = self.dataset.parts(self.name, STATE)
         todo = pending(wanted, outcomes, retry)
         if self.changed:
             reached, planned = plans.attempts(outcomes), {clip for clip, _, _ in todo}
@@ -144,25 +144,3 @@ class Acquire:
             )
         found = facts(video.file, probe, LOCAL)
         return lambda clip, attempt, seconds: outcome.done(clip, attempt, seconds, versions) | found
-
-
-def pending(
-    wanted: Iterable[tuple[str, Any]], outcomes: pa.Table, retry: Retry
-) -> list[tuple[str, Any, int]]:
-    """Return (clip_id, what came with it, attempt) of clips to do: new ones, and retried ones."""
-    state = tables.latest(outcomes)
-    known = {
-        name: (status, attempt)
-        for name, status, attempt in zip(
-            state["clip_id"].to_pylist(),
-            state["status"].to_pylist(),
-            state["attempt"].to_pylist(),
-            strict=True,
-        )
-    }
-    todo = []
-    for clip, more in wanted:
-        status, attempt = known.get(clip, ("", 0))
-        if not status or status in AGAIN[retry]:
-            todo.append((clip, more, attempt + 1))
-    return todo

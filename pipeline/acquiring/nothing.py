@@ -19,6 +19,7 @@ from pipeline.acquiring.locate import YOUTUBE, Places
 from pipeline.annotate.sources import SCHEME
 from pipeline.annotate.text import shown
 from pipeline.annotate.walk import some
+from pipeline.retrying import STATE
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 WANTED = "--videos and the folder or archive (zip, tar, rar) that holds the videos"
@@ -45,7 +46,7 @@ def require_place(videos: Path) -> None:
 
 def tell_waiting(dataset: Dataset, serve: Sequence[Callable[[str], bool]], ui: Ui) -> None:
     """Say how many clips have had no attempt yet and can have none from the sources asked."""
-    known = set(dataset.parts("download")["clip_id"].to_pylist())
+    known = set(dataset.parts("download", STATE)["clip_id"].to_pylist())
     columns = (dataset.clips[name].to_pylist() for name in ("clip_id", "source"))
     waiting = Counter(source for clip, source in zip(*columns, strict=True) if clip not in known)
     lacking = {x: n for x, n in waiting.items() if not any(serves(x) for serves in serve)}

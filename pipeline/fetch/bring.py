@@ -21,16 +21,17 @@ import pyarrow.compute as pc
 from manifests import tables
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
-from pipeline import outcome, plans
+from pipeline import outcome
 from pipeline.acquiring.facts import facts
 from pipeline.acquiring.finding import File, own_folders
+from pipeline.acquiring.units import Planned
 from pipeline.crew import in_threads
 from pipeline.fetch.check import require_span, require_whole
 from pipeline.fetch.litter import sweep
 from pipeline.fetch.selection import Selection
 from pipeline.fetch.source import Arrived, Refused, Source, Tools, Want
 from pipeline.fetch.taxonomy import Then
-from pipeline.retrying import AGAIN, Retry
+from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from pipeline.video.decoder import Decoder, Limits
 from pipeline.video.errors import VideoError
@@ -69,24 +70,16 @@ class Bring:
         """Return the clips that are not here and that this source has not been asked for, or is
         to be asked for again.
         """
-        outcomes = self.dataset.parts(self.name)
-        reached, tried = plans.attempts(outcomes), self._tried(outcomes)
-        here = set(tables.finished(outcomes)["clip_id"].to_pylist())
         clips = self.dataset.clips.select(["clip_id", "source", "label"])
-        todo = [
-            {"source": source, "clip_id": clip, "attempt": reached.get(clip, 0) + 1}
+        wanted = (
+            (clip, source)
             for clip, source, label in zip(*(x.to_pylist() for x in clips.columns), strict=True)
-            if clip not in here
-            and self.source.serves(source)
-            and self.selection.takes(source, label)
-            and tried.get(clip, "") in ("", *AGAIN[retry])
-        ]
-        return tables.from_rows("plans/download", todo[: self.selection.limit])
-
-    def _tried(self, outcomes: pa.Table) -> dict[str, str]:
-        """Return clip_id -> how this source's last attempt at it ended."""
-        rows = tables.latest(outcomes.filter(pc.field("via") == self.source.name))
-        return dict(zip(rows["clip_id"].to_pylist(), rows["status"].to_pylist(), strict=True))
+            if self.source.serves(source) and self.selection.takes(source, label)
+        )
+        outcomes = self.dataset.parts(self.name, (*STATE, "via"))
+        todo = pending(wanted, outcomes, retry, self.source.name)[: self.selection.limit]
+        rows = [Planned(source, clip, attempt) for clip, source, attempt in todo]
+        return tables.from_records("plans/download", rows)
 
     def units(self, todo: pa.Table) -> list[tuple[Any, int]]:
         """Cut the plan as the source wants it, after sweeping out what nobody goes on with."""
@@ -112,7 +105,8 @@ class _Bringing:
     def __init__(self, dataset: Dataset, source: Source, tools: Tools) -> None:
         self._source, self._tools = source, tools
         self._thread = threading.local()
-        rows = dataset.parts("download").filter(
+        columns = (*STATE, "via", "reason", "finished_at")
+        rows = dataset.parts("download", columns).filter(
             (pc.field("via") == source.name) & (pc.field("reason") == str(Reason.UNAVAILABLE))
         )
         self._refused_before: dict[str, datetime.datetime] = {}

@@ -62,7 +62,7 @@ def test_unique_keeps_one_row_a_key_and_done_wins(rows: list[dict[str, Any]]) ->
     wanted: dict[tuple[str, int], str] = {}
     for row in rows:
         key = row["clip_id"], row["attempt"]
-        wanted[key] = max(wanted.get(key, "failed"), row["status"], key=tables._RANK.__getitem__)
+        wanted[key] = max(wanted.get(key, "failed"), row["status"], key=tables._RANKED.index)
     assert [((r["clip_id"], r["attempt"]), r["status"]) for r in found] == sorted(wanted.items())
 
 

@@ -16,9 +16,8 @@ from manifests.dataset import Dataset
 from manifests.errors import StoppedError
 from manifests.reasons import Reason
 from pipeline import outcome, plans, stage
-from pipeline.acquiring.acquire import pending
 from pipeline.crew import in_processes
-from pipeline.retrying import Retry
+from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 
 
@@ -34,7 +33,7 @@ class Counting:
 
     def plan(self, retry: Retry, number: int) -> pa.Table:
         wanted = ((clip, None) for clip in self.dataset.clips["clip_id"].to_pylist())
-        todo = pending(wanted, self.dataset.parts("decode"), retry)
+        todo = pending(wanted, self.dataset.parts("decode", STATE), retry)
         return tables.from_rows(
             "plans/decode", ({"clip_id": clip, "attempt": attempt} for clip, _, attempt in todo)
         )
