@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import pyarrow as pa
 import pyarrow.compute
 
 from pipeline.reporting.acquired import LOCAL
@@ -29,11 +28,8 @@ class Lacking(NamedTuple):
 
 
 def lacking(states: States) -> list[Lacking]:
-    """Return the groups; a failure of decode or pack is none of them, for its video is here."""
-    here = pc.or_(
-        states.clips["held"], pc.is_in(states.clips["stage"], pa.array(["decode", "pack"]))
-    )
-    rows = states.clips.filter(pc.invert(here))
+    """Return the groups, the largest first; what only decode or pack could not do is in none."""
+    rows = states.clips.filter(pc.invert(states.clips["held"]))
     tried = states.downloads.select(["clip_id", "via"])
     tried = tried.set_column(1, "via", pc.fill_null(tried["via"], LOCAL))
     sources = sorted(tried["via"].unique().to_pylist())

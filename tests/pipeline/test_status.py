@@ -1,5 +1,6 @@
 """The funnel: every clip counts once, failures have reasons, and the next command is named."""
 
+import json
 import re
 import shlex
 import shutil
@@ -94,3 +95,25 @@ def test_an_edited_spec_is_refused_by_status_and_by_every_stage(
         with pytest.raises(ClipmillError, match=rf"packed with .*says {dataset.spec.digest}\. Put"):
             run()
     assert len([*(root / "manifests" / "plans").glob("pack-*")]) == 1
+
+
+def test_all_classes_where_they_are_asked_for(built: Path, cli: Callable[..., Any]) -> None:
+    short, whole = (cli("status", "--root", built, *words) for words in ((), ("--classes",)))
+    assert short.returncode == whole.returncode == 0, whole.stderr
+    assert "the worst others" in short.stdout and "the worst others" not in whole.stdout
+    title, _, table = whole.stdout.partition("classes, the worst covered first")
+    assert title and table.index("jump") < table.index("run"), "4 of 5 are packed, 6 of 7"
+    assert all(column in table for column in ("acquired", "packed", "pending", "failed", "gone"))
+
+
+def test_the_keys_of_the_report_never_change(
+    tmp_path: Path, built: Path, annotated: Callable[..., Dataset]
+) -> None:
+    def shape(report: dict[str, Any]) -> dict[str, Any]:
+        one = report["splits"]["train"]
+        other = next(iter(report["classes"].values()))
+        return {"": [*report], "split": [*one], "class": [*other], "by": [*report["acquired"]]}
+
+    new = status(annotated(tmp_path), None)
+    assert shape(new) == shape(status(Dataset.open(str(built)), None))
+    assert json.loads(json.dumps(new)) == new
