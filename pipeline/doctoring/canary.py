@@ -5,10 +5,12 @@ At most some twenty seconds where nobody answers. Nothing is fetched but a list 
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from urllib3.exceptions import HTTPError
 
+from manifests.errors import ClipmillError
 from manifests.reasons import MEANING
 from pipeline.doctoring.finding import Finding, Patient
 from pipeline.fetch.taxonomy import Then, judge
@@ -27,9 +29,8 @@ _OTHER = "look at the network, its proxy and its firewall; what needs no downloa
 def cvdf(patient: Patient) -> Finding:
     """Ask for the head of a list of CVDF's archives."""
     from pipeline.fetch.body import pool
-    from pipeline.fetch.cvdf.layout import LAYOUTS
 
-    url = LAYOUTS["kinetics600"].list_of(patient.cvdf, "val")
+    url = _list_of(patient)
     heads = {"Range": "bytes=0-1023", "Accept-Encoding": "identity"}
     try:
         response = pool(patient.proxy).request(
@@ -47,6 +48,18 @@ def cvdf(patient: Patient) -> Finding:
     if b"tar" not in text:
         return _trouble(url, f"{text[:60]!r} is no list of archives")
     return Finding("ok", f"{url} answers")
+
+
+def _list_of(patient: Patient) -> str:
+    """Return the address of the list of val: a mirror may have the data set at hand alone."""
+    from manifests.dataset import Dataset
+    from pipeline.fetch.cvdf.layout import LAYOUTS
+
+    layout = LAYOUTS["kinetics600"]
+    if patient.root is not None:
+        with contextlib.suppress(ClipmillError):
+            layout = LAYOUTS.get(Dataset.open(str(patient.root)).name, layout)
+    return layout.list_of(patient.cvdf, "val")
 
 
 def youtube(patient: Patient) -> Finding:

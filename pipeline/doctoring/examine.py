@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -48,7 +49,8 @@ def _found(check: Check, patient: Patient) -> Finding:
         return check(patient)
     except Exception as error:
         text = f"the check broke: {type(error).__name__}: {error}"
-        return Finding("fail", text, "run `clipmill doctor -v`, and report what it says")
+        details = {"traceback": traceback.format_exc()}
+        return Finding("fail", text, "report the traceback that `--json` shows", details)
 
 
 def report(findings: Mapping[str, Finding]) -> dict[str, Any]:

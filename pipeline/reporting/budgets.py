@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,15 @@ def budgets(file: Path, now: float) -> list[dict[str, Any]]:
         found.append(
             {
                 "host": name,
-                "requests": int(host.tokens),
+                "requests": _whole(host.tokens),
                 "closed_s": round(closed),
                 "closed_until": until and until.isoformat(timespec="seconds"),
-                "blocks": int(host.blocks),
+                "blocks": _whole(host.blocks),
             }
         )
     return sorted(found, key=lambda one: (-one["closed_s"], one["host"]))
+
+
+def _whole(value: float) -> int:
+    """Return a number of the file as it is shown; the file may hold anything."""
+    return int(value) if math.isfinite(value) else 0

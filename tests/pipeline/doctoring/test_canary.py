@@ -1,10 +1,14 @@
 """The canaries against a real server: an answer, a block, a page that is none, nobody."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from manifests import dataset as datasets
+from manifests.rows import Annotation, Clip, Label, SplitRow
+from manifests.spec import ClipSpec
 from pipeline.doctoring.canary import VIDEO, cvdf, youtube
 from pipeline.doctoring.finding import Finding, Patient
 
@@ -87,3 +91,15 @@ def test_a_proxy_stands_in_between(
     assert cvdf(patient(cvdf=site.url, proxy=proxy)).level == "warn"
     assert youtube(patient(youtube=site.url + "/{id}.mp4", proxy=proxy)).level == "warn"
     assert not site.asked
+
+
+def test_the_list_asked_for_is_that_of_the_data_set_at_hand(
+    tmp_path: Path, site: Any, patient: Callable[..., Patient]
+) -> None:
+    site.files = {"/700_2020/val/k700_2020_val_path.txt": LISTED}
+    assert cvdf(patient(cvdf=site.url)).level == "warn"
+    label, row = Label(0, "run", "run"), SplitRow("official", "a", "val")
+    clip = Clip("a", "kinetics700-2020", "run", 0, "a", "youtube:a", 0.0, 10.0)
+    found = Annotation("kinetics700-2020", [clip], [label], [row], ["official"])
+    datasets.annotate(str(tmp_path / "root"), found, ClipSpec(), 0, "")
+    assert cvdf(patient(cvdf=site.url)).level == "ok"

@@ -33,6 +33,7 @@ def test_a_check_that_breaks_fails(
     monkeypatch.setattr(examine, "CHECKS", {"broken": broken})
     found = examine.examine(patient(), canary=False)["broken"]
     assert found.level == "fail" and "ZeroDivisionError: by nothing" in found.found
+    assert "raise ZeroDivisionError" in found.details["traceback"]
 
 
 def test_the_verb(tmp_path: Path, cli: Callable[..., Any], site: Any) -> None:

@@ -40,3 +40,6 @@ def test_no_file_and_a_damaged_one_are_no_budgets(tmp_path: Path) -> None:
     assert budgets(file, NOW) == []
     file.write_text('{"a.org": [')
     assert budgets(file, NOW) == []
+    file.write_text('{"a.org": {"a": NaN, "b": NaN, "c": NaN, "d": Infinity}}')
+    [one] = budgets(file, NOW)
+    assert (one["requests"], one["closed_s"], one["blocks"]) == (0, 0, 0)
