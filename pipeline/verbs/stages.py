@@ -64,7 +64,10 @@ class Downloading:
         float | None, typer.Option(min=0.001, help="MB a second, all connections together.")
     ] = None
     per_hour: Annotated[
-        float | None, typer.Option(min=0.001, help="Requests an hour to each host, kept over runs.")
+        float | None,
+        typer.Option(
+            min=0.001, help="Requests an hour to each host, kept over runs (YouTube: 300)."
+        ),
     ] = None
     keep_free: Annotated[float, typer.Option(min=0, help="GB of the disk that stay free.")] = 1.0
     proxy: Annotated[str | None, typer.Option(metavar="URL", help="An http proxy.")] = None

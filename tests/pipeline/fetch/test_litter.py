@@ -7,7 +7,7 @@ from manifests.rows import Annotation, Clip, Label, SplitRow
 from manifests.spec import ClipSpec
 from pipeline import outcome
 from pipeline.acquiring.locate import own_stem
-from pipeline.fetch.litter import sweep
+from pipeline.fetch.litter import is_unfinished, sweep
 from pipeline.fetch.partfile import NOTE, PART
 
 
@@ -23,6 +23,32 @@ def root(tmp_path):
     ]
     dataset.append("download", rows)
     return dataset
+
+
+@pytest.mark.parametrize(
+    ("name", "unfinished"),
+    [
+        ("ID-ab12.mp4", False),
+        ("ID_from_4_to_9-ab12.webm", False),
+        ("part-temp-ab12.mp4", False),
+        ("ID-ab12.mp4.part", True),
+        ("ID-ab12.mp4.part.json", True),
+        ("ID-ab12.fetch-134.mp4", True),
+        ("ID-ab12.fetch-134.mp4.part-Frag7.part", True),
+        ("ID-ab12.mp4.ytdl", True),
+        ("ID-ab12.mp4.part-Frag7", True),
+        ("ID-ab12.temp.mp4", True),
+    ],
+)
+def test_what_is_a_part(name, unfinished):
+    assert is_unfinished(name) is unfinished
+
+
+@pytest.mark.parametrize("ending", [".fetch-134.mp4.part", ".mp4.ytdl", ".mp4.part-Frag3.part"])
+def test_what_yt_dlp_leaves_goes_with_its_clip(root, ending):
+    for name in ("pending", "gone"):
+        root.storage.write(own_stem(f"http://x/{name}.mp4") + ending, b"x")
+    assert sweep(root, root.storage) == [own_stem("http://x/gone.mp4") + ending]
 
 
 def test_only_what_ended_or_nobody_asked_for_goes(root):

@@ -80,3 +80,15 @@ def page(site) -> Callable[..., None]:
         site.files[f"/{video}"] = text.encode()
 
     return put
+
+
+@pytest.fixture
+def cutters(site) -> Callable[[], int]:
+    """Count the ffmpeg processes that read from the site."""
+
+    def count() -> int:
+        command = ["ps", "-eww", "-o", "args"]  # whole lines
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return listed.count(f"-i {site.url}/")
+
+    return count

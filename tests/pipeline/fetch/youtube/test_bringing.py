@@ -125,10 +125,13 @@ def test_ctrl_c_ends_within_seconds_and_the_next_run_goes_on(
     process = subprocess.Popen(
         line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    wait_until(lambda: sum(site.sent.values()) > len(IDS) * (700_000 + 40_000), 40)
-    process.send_signal(signal.SIGINT)
-    began = time.monotonic()
-    _, told = process.communicate(timeout=20)
+    try:
+        wait_until(lambda: sum(site.sent.values()) > len(IDS) * (700_000 + 40_000), 40)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, told = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert process.returncode == 130, told
     assert time.monotonic() - began < 5 and b"Traceback" not in told
     assert len(parts(root)) == len(IDS)
@@ -136,6 +139,29 @@ def test_ctrl_c_ends_within_seconds_and_the_next_run_goes_on(
     download()
     assert {row["status"] for row in states(root).values()} == {"done"} and not parts(root)
     assert len([start for _, start in site.ranges if start]) == len(IDS)
+
+
+def test_killed_in_a_piece_no_process_stays_and_the_next_run_goes_on(
+    root, site, fault, command, download, page, long_video, wait_until, cutters
+):
+    for one in IDS:
+        page(one, long_video("mp4"), size=100 << 20)
+    site.faults = lambda path, number: fault(drip=0.1) if "media" in path else None
+    line, environment = command
+    line = [*line, "--youtube", f"{site.url}/{{id}}"]
+    process = subprocess.Popen(line, env=environment, stderr=subprocess.DEVNULL)
+
+    # Past the index, which lies at the end of the file, and amid the pictures.
+    try:
+        wait_until(lambda: sum(site.sent.values()) > len(IDS) * 60_000, 40)
+        assert cutters() == len(IDS)
+    finally:
+        process.kill()
+        process.wait()
+    wait_until(lambda: not cutters(), 10)
+    site.faults = lambda path, number: None
+    download("--youtube", f"{site.url}/{{id}}")
+    assert {row["status"] for row in states(root).values()} == {"done"} and not parts(root)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "\tx", "# Netscape HTTP Cookie File\n"])
