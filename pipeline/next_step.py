@@ -92,6 +92,8 @@ def next_command(
             wanted[_command(dataset, source)] += group.clips
     if wanted:
         return wanted.most_common(1)[0][0]
+    if total["pending"] and total["pending"] == total["waiting"]:
+        return f"clipmill pack --root {root}"  # building would fetch what failed, too
     if total["pending"] and (total["waiting"] or not again):
         return f"clipmill build --root {root}"
     if not total["packed"]:
@@ -119,13 +121,14 @@ def again_commands(
     for group in groups:
         if group.status == "failed" and (command := _again(dataset, group, serve)):
             found.setdefault(command, Counter())[group.reason] += group.clips
-    build = f"clipmill build --root {shlex.quote(dataset.storage.root)} --retry failed"
+    root = shlex.quote(dataset.storage.root)
     later = [one for one in failures if one["stage"] != "download" and one["failed"]]
-    curable = [one for one in later if one["reason"] in _CURABLE]
-    for one in curable if total["packed"] else later:
-        found.setdefault(build, Counter())[one["reason"]] += one["failed"]
-    if total["pending"]:  # building what is pending comes first
-        found.pop(build, None)
+    for one in later:
+        if one["reason"] in _CURABLE or not total["packed"]:
+            command = f"clipmill {one['stage']} --root {root} --retry failed"
+            found.setdefault(command, Counter())[one["reason"]] += one["failed"]
+    if total["pending"]:  # what is pending comes first
+        found = {x: reasons for x, reasons in found.items() if x.startswith("clipmill download")}
     every = [
         Again(command, sum(reasons.values()), tuple(name for name, _ in reasons.most_common()))
         for command, reasons in found.items()

@@ -152,7 +152,11 @@ def test_the_road_of_kinetics(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     fetched = {"status": "done", "path": "videos/ab/a.mp4", "bytes": 1, "via": "youtube"}
     dataset.append("download", [row | {"attempt": 2} | fetched])
     report = status(dataset, None)
-    assert report["next"] == f"clipmill build --root {out}" and report["retry"] == ""
+    assert report["next"] == f"clipmill pack --root {out}" and report["retry"] == ""
+    failed = row | {"reason": "timeout"}
+    dataset.append("pack", [failed])
+    report = status(dataset, None)
+    assert report["next"] == f"clipmill pack --root {out} --retry failed" == report["retry"]
 
 
 def test_a_folder_without_one_of_kinetics_videos(

@@ -69,7 +69,7 @@ def test_hints_can_be_pasted(tmp_path: Path, built: Path) -> None:
     for table in ("pack", "samples"):
         shutil.rmtree(root / "manifests" / table)
     report = status(Dataset.open(str(root)), None)
-    assert shlex.split(report["next"]) == ["clipmill", "build", "--root", str(root)]
+    assert shlex.split(report["next"]) == ["clipmill", "pack", "--root", str(root)]
     assert report["retry"] == ""
 
 
