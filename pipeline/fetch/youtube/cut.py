@@ -79,8 +79,8 @@ def arguments(ffmpeg: str, cut: Cut, out: Path, retries: int, stall_s: float) ->
         *(("-headers", heads) if heads else ()),
         *("-ss", f"{cut.start_s:.6f}", "-t", f"{cut.end_s - cut.start_s:.6f}", "-i", cut.url),
         *(*every, *_MUXERS[cut.extension], str(out)),
-        # Written at once: when we are killed, the broken pipe ends ffmpeg with its next packet.
-        *(*every, "-f", "framecrc", "-flush_packets", "1", "-"),
+        # When we are killed, the broken pipe ends ffmpeg with its next packet.
+        *(*every, "-f", "framecrc", "-"),
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from manifests.errors import ClipmillError
 from pipeline.fetch.errors import FetchError
+from pipeline.fetch.partfile import PART
 from pipeline.fetch.source import Tools
 from pipeline.fetch.youtube.messages import failure, plain, warned
 from pipeline.fetch.youtube.options import Setting, options
@@ -85,7 +86,8 @@ class Session:
             FetchError: it cannot be had now; what came is kept for later.
             StoppedError: the disk would run full.
         """
-        self._progress.start()
+        part = Path(f"{out}{PART}")
+        self._progress.start(part.stat().st_size if part.exists() else 0)
         prefix = "unable to download video data: "
         done = self._judged(prefix, lambda: self.ydl.dl(str(out), info))
         if not done or not done[0]:
@@ -118,10 +120,11 @@ class _Progress:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self.start()
+        self.start(0)
 
-    def start(self) -> None:
-        self._known: int | None = None
+    def start(self, known: int) -> None:
+        """Begin anew with a file of which so many bytes are here."""
+        self._known = known
         self._began, self._moved = time.monotonic(), 0
 
     def __call__(self, status: dict[str, Any]) -> None:
@@ -131,7 +134,7 @@ class _Progress:
         if status.get("status") != "downloading":
             return
         at = int(status.get("downloaded_bytes") or 0)
-        moved = max(0, at - self._known) if self._known is not None else 0
+        moved = max(0, at - self._known)  # less than known: it begins from the start
         self._known = at
         tools.require_space(int(status.get("total_bytes") or at) - at)
         self._moved += moved

@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from manifests.errors import ClipmillError, StoppedError
 from manifests.reasons import Reason
@@ -30,6 +31,7 @@ WATCH = "https://www.youtube.com/watch?v={id}"
 HOST = "www.youtube.com"
 # YouTube blocks a guest session after about 300 videos an hour, for hours: slower is faster.
 PER_HOUR = 300.0
+OWN_HOSTS = frozenset({HOST, "youtube.com", "m.youtube.com", "youtu.be"})
 DOMAINS = ("youtube.com", "google.com")  # a login is kept by both
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _PIECES_OF = ("http", "https", "m3u8", "m3u8_native")  # protocols that ffmpeg can seek in
@@ -60,15 +62,15 @@ class YouTube:
     ) -> None:
         self._template = template or WATCH
         self._cache, self._small = cache, small
-        self.host = host_of(self._template)
-        bare = self.host.rpartition(":")[0] or self.host
         if "{id}" not in self._template or not re.match(r"https?://[^/]", self._template):
             raise ClipmillError(
                 f"--youtube {template}; expected a web address with {{id}} where a video's id "
                 "stands, such as https://mirror.example/{id}.mp4."
             )
-        self._mirror = self.host != HOST
-        domains = (bare,) if self._mirror else DOMAINS
+        name = urlsplit(self._template).hostname or ""
+        self._mirror = name not in OWN_HOSTS
+        self.host = host_of(self._template) if self._mirror else HOST
+        domains = (name,) if self._mirror else DOMAINS
         self._cookies = None if cookies is None else read_cookies(cookies, domains)
         self._threads = threading.local()
 

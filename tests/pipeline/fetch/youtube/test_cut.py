@@ -59,7 +59,7 @@ def test_frames_are_those_of_the_whole_file(kind, start, end, asked, out, tools,
 def test_a_frame_on_the_edge_of_a_clip_stays_on_its_side(rate, tmp_path, out, tools, site):
     path = tmp_path / "edge.mp4"
     source = f"testsrc2=s=48x32:r={rate}:d=14"
-    command = [FFMPEG, "-nostdin", "-v", "error", "-f", "lavfi", "-i", source, "-g", "100"]
+    command = [FFMPEG, "-nostdin", "-v", "error", "-f", "lavfi", "-i", source, "-g", "83"]
     subprocess.run([*command, "-c:v", "libx264", "-bf", "2", str(path)], check=True)
     site.files["/v"] = path
     spec = replace(SPEC, frames=4, sampling="uniform", rate=1)
@@ -152,7 +152,15 @@ def test_its_bytes_count_for_the_bandwidth(asked, out, tools):
     assert time.monotonic() - began >= 0.5 * out.stat().st_size / 400_000
 
 
-def test_a_local_file_is_never_read(out, tools, long_video):
-    wanted = cut.Cut(f"file:{long_video('mp4')}", {}, "", 1.0, 5.0, "mp4")
-    with pytest.raises(FetchError, match=r"whitelist|ffmpeg exited"):
+def test_a_playlist_leads_to_no_file_of_this_machine(out, tools, site, long_video, tmp_path):
+    path = tmp_path / "secret.ts"
+    command = [FFMPEG, "-nostdin", "-v", "error", "-i", str(long_video("mp4")), "-c", "copy"]
+    subprocess.run([*command, "-map", "0:v", str(path)], check=True)
+    head = "#EXTM3U\n#EXT-X-TARGETDURATION:60\n#EXTINF:60,\n"
+    wanted = cut.Cut(f"{site.url}/v.m3u8", {}, "", 1.0, 5.0, "mp4")
+    site.files["/secret.ts"] = path
+    site.files["/v.m3u8"] = f"{head}{site.url}/secret.ts\n#EXT-X-ENDLIST\n".encode()
+    cut.run(FFMPEG, wanted, out, tools, 5.0)
+    site.files["/v.m3u8"] = f"{head}file://{path}\n#EXT-X-ENDLIST\n".encode()
+    with pytest.raises(FetchError):
         cut.run(FFMPEG, wanted, out, tools, 5.0)
