@@ -20,13 +20,15 @@ def entries(file: BinaryIO | Incoming, meter: Meter, reader: str | None) -> Iter
     """Return the entries of an archive that is read from its start, or None when it is none.
 
     Raises:
-        ClipmillError: a zip or rar that comes in and cannot be gone back in.
+        ClipmillError: what comes in, and cannot be gone back in, is no tar.
     """
     if isinstance(file, Incoming):
         kind = kinds.kind_of(file.peek(kinds.HEAD))
-        if kind in ("zip", "rar"):
-            raise meter.error(f"is a {kind}", "expected a tar, plain or compressed.")
-        return _of_tar(file, file, kind, meter)
+        found = None if kind in ("zip", "rar") else _of_tar(file, file, kind, meter)
+        if found is None:
+            cure = "expected one, plain or compressed. Look at what is given there."
+            raise meter.error("is no tar", cure)
+        return found
     size = os.fstat(file.fileno()).st_size
     kind = kinds.kind_of(file.read(kinds.HEAD))
     file.seek(0)

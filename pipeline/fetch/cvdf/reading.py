@@ -31,6 +31,7 @@ CHUNK = 1 << 20
 LONGEST_NAME = 80  # of the members that are remembered; those of videos have 29
 # A video does not compress: more than twice its archive and some no member can honestly have.
 MEMBER_RATIO, MEMBER_FREE = 2, 64 << 20
+ARCHIVE = 8 << 30  # what is taken for its size where the server does not tell
 
 
 @dataclass
@@ -56,8 +57,8 @@ class Reading:
     def wants(self) -> bool:
         """Whether it may give anything that is still wanted."""
         if self.expected:
-            return any(self.expected & split.wants.keys() for split in self.splits)
-        return any(split.wants for split in self.splits)
+            return any(stem in one.wants for one in self.splits for stem in self.expected)
+        return any(one.wants for one in self.splits)
 
     def take(self, stem: str) -> tuple[Split, list[Want]] | None:
         """Return the clips that a file of this name serves, and their split."""
@@ -90,7 +91,7 @@ def read(reading: Reading, index: Index, line: Line, tools: Tools) -> Iterator[A
     except FetchError as error:
         if tools.stop.is_set():
             return
-        if reading.may_lack and error.status in ABSENT:
+        if reading.may_lack and error.status in ABSENT and not reading.expected:
             tools.pace.say(f"{url} is not there ({error.message}); going on without it")
             index.add(url, None, 0, [])
             return
@@ -107,7 +108,8 @@ def read(reading: Reading, index: Index, line: Line, tools: Tools) -> Iterator[A
 def _fail(reading: Reading, unread: Unread, body: Body, members: Members, index: Index) -> None:
     for split in reading.splits:
         split.failed(unread)
-    index.add(unread.url, body.mark, body.start, members, unread.message)
+    if not index.known(unread.url):  # what is known of it stays known
+        index.add(unread.url, body.mark, body.start, members, unread.message)
 
 
 def _through(
@@ -120,12 +122,13 @@ def _through(
     members: Members,
 ) -> Generator[Arrived, None, bool]:
     """Go through an archive, noting its members; False when nothing more of it was wanted."""
-    left: set[str] | None = None  # what it is known to hold, while it is what it was
+    first = True
     for member in archive:
-        if not members:
+        if first:
             line.works()
-            if body.mark is not None and body.mark == index.mark(reading.url):
-                left = set(reading.expected)
+            if body.mark is None or body.mark != index.mark(reading.url):
+                reading.expected = set()  # it is no longer what it was
+            first = False
         stem, extension = stem_of(member.name)
         if not stem:
             continue
@@ -139,10 +142,7 @@ def _through(
                 split.give_back(stem, wants)
                 raise
             yield Arrived(wants, name, stem_of_want(wants[0])[1])
-        if left:
-            left.discard(stem)
-        enough = (left is not None and reading.expected and not left) or not reading.wants()
-        if enough and body.start != body.total:  # what is here already is read to the end
+        if not reading.wants() and body.start != body.total:  # else all of it is here already
             return False
     return True
 
@@ -151,7 +151,7 @@ def _write(member: Member, name: str, body: Body, tools: Tools) -> str:
     """Write a member whole under a name, unless it is there already; return the name."""
     if tools.storage.size(name) == member.size:
         return name  # of an earlier run, whose row was lost with its process
-    if member.size > MEMBER_FREE + MEMBER_RATIO * (body.total or member.size):
+    if member.size > MEMBER_FREE + MEMBER_RATIO * (body.total or ARCHIVE):
         raise ClipmillError(
             f"{body.url} holds a member of {member.size:,} bytes, more than it can; expected an "
             "archive of videos. Do not trust it."

@@ -4,13 +4,17 @@ import hashlib
 import os
 import random
 import tarfile
+import threading
 from collections import Counter
 
 import pytest
 
+from manifests import dataset as datasets
+from manifests.dataset import Dataset
 from manifests.errors import ClipmillError, StoppedError
+from manifests.rows import Annotation, Clip, Label, SplitRow
 from pipeline.fetch.cvdf.source import Cvdf
-from pipeline.fetch.source import Tools
+from pipeline.fetch.source import Want
 from tests.pipeline.fetch.cvdf.laid import id_of, packed, states, stem_of
 
 
@@ -412,9 +416,6 @@ def test_no_line_stops_it_and_no_clip_loses_an_attempt(
 
 
 def test_real_clips(clips, lay, bring, site, shared, spec, tmp_path):
-    from manifests import dataset as datasets
-    from manifests.rows import Annotation, Clip, Label, SplitRow
-
     found = sorted((shared / "data/videos/kinetics400_doranlyong").rglob("*.mp4"))
     labels = sorted({path.parent.name for path in found})
     rows = []
@@ -438,19 +439,16 @@ def test_real_clips(clips, lay, bring, site, shared, spec, tmp_path):
         assert states[path.stem]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_second_signal_is_not_needed(clips, lay, site, fault, video, tools, wait_until):
-    """Stop is heeded in mid-archive, and nothing unfinished stays."""
-    import threading
-
+def test_stopped_in_mid_archive_it_ends_soon_and_blames_nobody(
+    clips, lay, site, fault, video, tools, wait_until
+):
     dataset = clips("kinetics400", [(0, "a", "train"), (1, "a", "train")])
     members = [member(0, video), ("noise.bin", os.urandom(200_000)), member(1, video)]
     lay("400", "train", {"part_0.tar.gz": members})
+    site.files["/400/replacement_for_corrupted_k400.tgz"] = packed([member(9, video)])
     site.faults = lambda path, number: fault(drip=0.02) if "part" in path else None
     source = Cvdf(dataset, site.url)
-    from pipeline.fetch.source import Want
-
     wants = [Want(stem_of(n), 1, f"youtube:{id_of(n)}", id_of(n), 10.0, 11.0) for n in (0, 1)]
-    assert isinstance(tools, Tools)
     units = [unit for unit, _ in source.units(wants, tools)]
     came = []
     thread = threading.Thread(
@@ -461,3 +459,6 @@ def test_a_second_signal_is_not_needed(clips, lay, site, fault, video, tools, wa
     tools.stop.set()
     thread.join(3)
     assert not thread.is_alive() and len(came) <= 1
+    assert not units[-1].splits[0].unread
+    part = f"{site.url}/400/train/part_0.tar.gz"
+    assert part not in Dataset.open(dataset.storage.root).parts("archives")["url"].to_pylist()
