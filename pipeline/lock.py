@@ -1,6 +1,7 @@
 """A lock per stage and root that spares double work. Nothing's correctness depends on it.
 
-It is advisory and of this machine's file system; whoever holds it is named in the lock file.
+It is advisory and of the root's file system; whoever holds it is named in the lock file. Machines
+that share a root may hold different shares of one stage (`download --part 2/8`), of one division.
 """
 
 from __future__ import annotations
@@ -9,31 +10,35 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import filelock
 
 from manifests.errors import StoppedError
 from manifests.storage import Storage
 
+LOOKING_S = 2.0
+
 
 @contextlib.contextmanager
-def holding(storage: Storage, stage: str) -> Iterator[None]:
-    """Hold the stage's lock.
+def holding(storage: Storage, stage: str, share: tuple[int, int] = (1, 1)) -> Iterator[None]:
+    """Hold the lock of a stage, or of the i-th of n shares of it.
 
     Raises:
-        StoppedError: another process works on this stage here; the message says which.
+        StoppedError: another process works on this here; the message says which.
     """
-    path = storage.local(f"manifests/.{stage}.lock")
+    index, count = share
+    ending = "" if count == 1 else f"-{index}-of-{count}"
+    path = storage.local(f"manifests/.{stage}{ending}.lock")
     lock = filelock.FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        holder = path.read_text(errors="replace").strip() or "another process"
-        raise StoppedError(
-            f"{stage} is already running on {storage.root} ({holder}). "
-            "Wait until it ends, or end it, and run the command again."
-        ) from None
+        _take(lock, path, stage, storage)
+        try:
+            _require_no_other_division(path, stage, count, storage)
+        except BaseException:
+            lock.release()
+            raise
     except NotImplementedError:
         pass  # a file system without locks: the work may be done twice, never wrongly
     except OSError as error:
@@ -46,4 +51,28 @@ def holding(storage: Storage, stage: str) -> Iterator[None]:
             path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
         yield
     finally:
+        lock.release()
+
+
+def _take(
+    lock: filelock.BaseFileLock, path: Path, stage: str, storage: Storage, timeout: float = 0
+) -> None:
+    try:
+        lock.acquire(timeout=timeout)
+    except filelock.Timeout:
+        holder = path.read_text(errors="replace").strip() or "another process"
+        raise StoppedError(
+            f"{stage} is already running on {storage.root} ({holder}). "
+            "Wait until it ends, or end it, and run the command again."
+        ) from None
+
+
+def _require_no_other_division(path: Path, stage: str, count: int, storage: Storage) -> None:
+    """Look at the locks of shares that may hold the same clips: those of other divisions."""
+    for other in path.parent.glob(f".{stage}*.lock"):
+        if other == path or (count > 1 and other.name.endswith(f"-of-{count}.lock")):
+            continue
+        lock = filelock.FileLock(other)
+        # Who only looks, as we do here, is gone in a moment.
+        _take(lock, other, stage, storage, timeout=LOOKING_S)
         lock.release()

@@ -11,13 +11,13 @@ from manifests.console import Ui, clock, size
 from manifests.dataset import Dataset
 from manifests.reasons import MEANING, Reason
 from pipeline import stage
-from pipeline.acquiring.acquire import Download
+from pipeline.acquiring.acquire import LOCAL, Download
 from pipeline.acquiring.nothing import tell_waiting
 from pipeline.clip import Settings
 from pipeline.crew import cores
 from pipeline.decode import Decode
 from pipeline.fetch.bring import Bring
-from pipeline.fetch.network import LOCAL, THREADS, Network, bringing
+from pipeline.fetch.network import THREADS, Network, bringing
 from pipeline.pack import Pack
 from pipeline.retrying import Retry
 from pipeline.stage import Summary
@@ -72,6 +72,7 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summa
             ui=ui,
             title=_title(one),
             units_per_s=one.units_per_s if isinstance(one, Bring) else None,
+            share=one.selection.part if isinstance(one, Download | Bring) else (1, 1),
         )
         for one in stages
     ]
@@ -83,10 +84,12 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summa
 
 def _downloading(dataset: Dataset, options: Options, ui: Ui) -> Sequence[Download | Bring]:
     """Return the parts of the stage `download`, in the order in which sources are asked."""
-    local = Download(dataset, changed=options.changed, ui=ui)
-    chosen: list[Download | Bring] = [local]
-    if options.network is not None:
-        bring = bringing(dataset, options.network, options.retry, ui)
+    if options.network is None:
+        chosen: list[Download | Bring] = [Download(dataset, changed=options.changed, ui=ui)]
+    else:
+        selection = options.network.selection(dataset, options.retry)
+        local = Download(dataset, changed=options.changed, ui=ui, selection=selection)
+        bring = bringing(dataset, options.network, selection, ui)
         parts = {LOCAL: local} | {one.source.name: one for one in bring}
         chosen = [parts[name] for name in options.network.sources if name in parts]
     tell_waiting(dataset, [one.serves for one in chosen], ui)

@@ -139,17 +139,19 @@ def run(
     ui: Ui,
     title: str = "",
     units_per_s: float | None = None,
+    share: tuple[int, int] = (1, 1),
 ) -> Summary:
     """Do all that is pending of a stage, under a `title` or its name; return what came of it.
 
-    `units_per_s` is the most that a budget allows; the time that is left is told by it.
+    `units_per_s` is the most that a budget allows; the time that is left is told by it. Of a
+    stage that is divided among machines this is the `share` (i of n) that it does.
 
     Raises:
         StoppedError: the environment ended it (full disk, killed worker, a second run here).
     """
     summary = Summary(stage.name, title)
     started = time.monotonic()
-    with holding(dataset.storage, stage.name):
+    with holding(dataset.storage, stage.name, share):
         for folder in (*_FOLDERS, f"manifests/{stage.name}", *stage.folders):
             dataset.storage.clean(folder)
         for todo in _rounds(dataset, stage, retry, ui):

@@ -8,6 +8,7 @@ clips.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from pipeline.acquiring.from_archive import take_out
 from pipeline.acquiring.locate import Places
 from pipeline.acquiring.units import Absent, Planned, Unit, Video, cut
 from pipeline.crew import in_processes
+from pipeline.fetch.selection import EVERYTHING, Selection
 from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from pipeline.video.decoder import Limits
@@ -41,25 +43,31 @@ class Download:
     """The stage over one dataset folder."""
 
     dataset: Dataset
+    selection: Selection = EVERYTHING
     name: str = "download"
-    plans: str = "download"
     folders: tuple[str, ...] = own_folders()
     # Clips whose video is another one now, with the attempt that saw the old one.
     changed: Mapping[str, int] = field(default_factory=dict)
     ui: Ui = field(default_factory=lambda: Ui(quiet=True))
+
+    @property
+    def plans(self) -> str:
+        """The same command goes on with its own plan, whatever other ones planned."""
+        chosen = dataclasses.replace(self.selection, retry=EVERYTHING.retry)
+        return "download" if chosen == EVERYTHING else f"download-local-{self.selection.digest}"
 
     def plan(self, retry: Retry, number: int) -> pa.Table:
         """Return the clips without an outcome, those that `retry` asks for, and changed ones."""
         places, clips = Places.of(self.dataset), self.dataset.clips
         wanted = [
             (clip, source)
-            for clip, source in zip(
-                clips["clip_id"].to_pylist(), clips["source"].to_pylist(), strict=True
+            for clip, source, label in zip(
+                *(clips[name].to_pylist() for name in ("clip_id", "source", "label")), strict=True
             )
-            if not places.waits(source)
+            if not places.waits(source) and self.selection.takes(source, label)
         ]
         outcomes = self.dataset.parts(self.name, STATE)
-        todo = pending(wanted, outcomes, retry)
+        todo = pending(wanted, outcomes, retry)[: self.selection.limit]
         if self.changed:
             reached, planned = plans.attempts(outcomes), {clip for clip, _, _ in todo}
             todo += [

@@ -11,6 +11,7 @@ from pathlib import Path
 from manifests.console import Ui, clock
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError, unknown
+from pipeline.acquiring.acquire import LOCAL
 from pipeline.annotate.text import read_names
 from pipeline.fetch.bring import Bring
 from pipeline.fetch.cvdf.source import Cvdf
@@ -22,7 +23,6 @@ from pipeline.fetch.youtube.youtube import HOST, PER_HOUR, YouTube
 from pipeline.retrying import Retry
 
 THREADS = 8
-LOCAL = "local"  # folders and archives on a disk: the stage of acquiring/acquire.py
 # What is asked unless named; not YouTube, which blocks an address that takes much.
 DEFAULT = (LOCAL, "cvdf", "https")
 
@@ -32,8 +32,8 @@ class Network:
     """Options of downloading; sizes in bytes, times in seconds. None is no limit.
 
     `sources` are asked one after the other, each for what those before it lack. `classes` is a
-    file with one class a line. `cvdf` is a mirror of
-    CVDF's archives, `youtube` a mirror's address with {id}, `cookies` a file.
+    file with one class a line. `cvdf` is a mirror of CVDF's archives, `youtube` a mirror's address
+    with {id}, `cookies` a file.
     """
 
     sources: tuple[str, ...] = DEFAULT
@@ -48,6 +48,14 @@ class Network:
     cvdf: str | None = None
     youtube: str | None = None
     cookies: Path | None = None
+
+    def selection(self, dataset: Dataset, retry: Retry) -> Selection:
+        """Return which of the clips are taken.
+
+        Raises:
+            ClipmillError: a part that is none, a class that is not of this data set.
+        """
+        return Selection.of(self.part, _classes(dataset, self.classes), self.limit, retry)
 
 
 # Name in --source -> the source for a data set, in the order of what they cost.
@@ -77,18 +85,17 @@ def order_of(text: str | None) -> tuple[str, ...]:
     return names
 
 
-def bringing(dataset: Dataset, network: Network, retry: Retry, ui: Ui) -> list[Bring]:
+def bringing(dataset: Dataset, network: Network, selection: Selection, ui: Ui) -> list[Bring]:
     """Return the stages that fetch from the network, one for each source that has something.
 
     Raises:
-        ClipmillError: options that cannot be, a class that is not of this data set.
+        ClipmillError: options that cannot be.
     """
     sources = dataset.clips["source"].unique().to_pylist()
     serving = [SOURCES[name](dataset, network) for name in network.sources if name != LOCAL]
     serving = [one for one in serving if any(map(one.serves, sources))]
     if not serving:
         return []
-    selection = Selection.of(network.part, _classes(dataset, network.classes), network.limit, retry)
     per_hour = {HOST: PER_HOUR} if network.per_hour is None else {"": network.per_hour}
     pace = Pace(Rates(per_hour, network.bytes_s), state_file(), ui.note)
     tools = Tools(dataset.storage, pace, keep_free=network.keep_free, proxy=network.proxy)

@@ -58,3 +58,6 @@ class Selection:
             return True
         digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:8]) % count == index - 1
+
+
+EVERYTHING = Selection()

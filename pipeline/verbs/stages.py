@@ -56,7 +56,9 @@ class Downloading:
     classes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only these classes, one a line.")
     ] = None
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many clips.")] = None
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many clips of each source.")
+    ] = None
     time_limit: Annotated[
         float | None, typer.Option(min=0.001, help="End in good order after so many minutes.")
     ] = None

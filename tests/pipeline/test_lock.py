@@ -10,6 +10,7 @@ import pytest
 
 from manifests.errors import StoppedError
 from manifests.local import LocalStorage
+from pipeline import lock
 from pipeline.lock import holding
 
 
@@ -29,6 +30,41 @@ def test_the_second_is_told_who_was_first(tmp_path: Path, faults: ModuleType) ->
         with holding(store, "download"):
             pass
     assert faults.forked(second).code == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [
+        ((1, 2), (2, 2), True),
+        ((1, 2), (1, 2), False),
+        ((1, 2), (2, 3), False),
+        ((1, 1), (1, 2), False),
+        ((1, 2), (1, 1), False),
+    ],
+)
+def test_only_shares_of_one_division_run_together(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: tuple[int, int],
+    second: tuple[int, int],
+    both: bool,
+) -> None:
+    monkeypatch.setattr(lock, "LOOKING_S", 0.1)
+    store = LocalStorage(tmp_path)
+    with holding(store, "download", first):
+        if both:
+            with holding(store, "download", second):
+                pass
+        else:
+            with (
+                pytest.raises(StoppedError, match="already running"),
+                holding(store, "download", second),
+            ):
+                pass
+            with holding(store, "pack", second):
+                pass
+    with holding(store, "download", second):
+        pass
 
 
 def test_a_dead_holder_holds_nothing(tmp_path: Path, faults: ModuleType) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -198,6 +199,32 @@ def test_shares_are_disjoint_and_together_all(root, site, download):
         download(root, "--part", part)
         seen.append(set(states(root)) - before)
     assert sum(map(len, seen)) == 12 and set(site.asked.values()) == {1}
+
+
+def test_machines_with_folders_of_their_own_merge_by_copying(root, site, download, tmp_path, cli):
+    for part in ("1/2", "2/2"):
+        own = tmp_path / part[0]
+        shutil.copytree(root, own)
+        download(own, "--part", part)
+    for part in "12":
+        shutil.copytree(tmp_path / part, root, dirs_exist_ok=True)
+    assert len(states(root)) == 12 and set(site.asked.values()) == {1}
+    download(root)
+    assert set(site.asked.values()) == {1}
+    assert json.loads(cli("pack", "--root", root, "--json").stdout)["stages"][0]["done"] == 12
+
+
+def test_the_second_process_on_a_share_is_told_so(root, site, fault, download, wait_until):
+    site.faults = lambda path, number: fault(drip=0.3)
+    command = [sys.executable, str(REPO / "clipmill.py"), "download", "--root", str(root), "-q"]
+    first = subprocess.Popen([*command, "--part", "1/2", "--jobs", "1"])
+    wait_until(lambda: bool(site.sent), 30)
+    for options in (["--part", "1/2"], []):
+        assert "already running" in download(root, *options, code=3).stderr
+    site.faults = lambda path, number: None
+    download(root, "--part", "2/2")
+    assert first.wait(60) == 0
+    assert len(states(root)) == 12 and set(site.asked.values()) == {1}
 
 
 def test_a_budget_is_kept_over_runs(root, site, download):
