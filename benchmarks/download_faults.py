@@ -80,9 +80,7 @@ def outcome(root: Path, expected: dict[str, str]) -> dict[str, int]:
     """Count clips that are there with the right bytes, and parts that were left lying."""
     dataset = Dataset.open(str(root))
     sources = dict(
-        zip(
-            dataset.clips["clip_id"].to_pylist(), dataset.clips["source"].to_pylist(), strict=True
-        )
+        zip(dataset.clips["clip_id"].to_pylist(), dataset.clips["source"].to_pylist(), strict=True)
     )
     done = tables.finished(dataset.parts("download")).to_pylist()
     right = 0
@@ -120,7 +118,7 @@ def killed(seed: int) -> dict[str, Any]:
         draw, again, finished_before = random.Random(seed), 0, []
         for _ in range(KILLS):
             one = subprocess.Popen(download(root))
-            time.sleep(draw.uniform(0.8, 1.6))
+            time.sleep(draw.uniform(1.0, 2.5))
             one.send_signal(signal.SIGKILL)
             one.wait()
             time.sleep(0.2)  # the server's threads see that nobody reads any more

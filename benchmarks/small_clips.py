@@ -11,28 +11,28 @@ import imageio_ffmpeg
 
 REPO = Path(__file__).resolve().parents[1]
 KINDS = 20
+COMMENT = b"clip 000000000"
 
 
 def small_clips(count: int) -> list[bytes]:
     """Return mp4s of one second, 160x120, about 15 kB, their index first as on web servers.
 
-    There are 20 kinds; a free box at the end, which players pass over, tells them apart.
+    There are 20 kinds; a comment among the metadata tells their clips apart.
     """
     with tempfile.TemporaryDirectory() as temporary:
         kinds = [_video(Path(temporary) / f"{kind}.mp4", kind) for kind in range(KINDS)]
-    return [kinds[number % KINDS] + _free(number) for number in range(count)]
+    return [
+        kinds[number % KINDS].replace(COMMENT, b"clip %09d" % number) for number in range(count)
+    ]
 
 
 def _video(path: Path, kind: int) -> bytes:
     source = f"testsrc2=size=160x120:rate=25:duration=1,hue=h={360 * kind // KINDS}"
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-f", "lavfi"]
-    command += ["-i", source, "-pix_fmt", "yuv420p", "-movflags", "faststart", str(path)]
+    command += ["-i", source, "-pix_fmt", "yuv420p", "-movflags", "faststart"]
+    command += ["-metadata", f"comment={COMMENT.decode()}", str(path)]
     subprocess.run(command, check=True)
     return path.read_bytes()
-
-
-def _free(number: int) -> bytes:
-    return (16).to_bytes(4, "big") + b"free" + number.to_bytes(8, "big")
 
 
 def root_of(urls: list[str], folder: Path) -> Path:
