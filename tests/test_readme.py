@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from pathlib import Path
@@ -16,7 +17,9 @@ from urllib.parse import quote
 
 import pytest
 
+from manifests import tables
 from manifests.dataset import Dataset
+from tests.web import serving
 
 REPO = Path(__file__).resolve().parents[1]
 README = (REPO / "README.md").read_text()
@@ -157,6 +160,40 @@ def test_kinetics(tmp_path, shared):
     done = run(block("sh", "clipmill annotate kinetics"), tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert Dataset.open(str(tmp_path / "data/k600")).parts("samples").num_rows == 4
+
+
+@pytest.mark.shared
+def test_kinetics_from_archives_then_youtube(tmp_path, shared, monkeypatch):
+    """A mirror of CVDF's lacks one clip, which a mirror of YouTube has, whole."""
+    videos = sorted((shared / "data/videos/kinetics400_doranlyong").glob("*/*.mp4"))
+    lines = ["label,youtube_id,time_start,time_end,split"]
+    with serving() as site:
+        archives: dict[str, list[Path]] = {}
+        for number, path in enumerate(videos):
+            label, (video, start, end) = path.parent.name, path.stem.rsplit("_", 2)
+            if number:
+                archives.setdefault(label, []).append(path)
+            else:
+                start, end = "0", "2"
+                site.files[f"/watch/{video}.mp4"] = path
+            lines.append(f"{label},{video},{int(start)},{int(end)},train")
+        for label, members in archives.items():
+            with tarfile.open(tmp_path / "archive.tar.gz", "w:gz") as archive:
+                for path in members:
+                    archive.add(path, f"{label}/{path.name}")
+            at = f"/600/train/{quote(label)}.tar.gz"
+            site.files[at] = (tmp_path / "archive.tar.gz").read_bytes()
+        urls = [f"https://s3.amazonaws.com/kinetics/600/train/{label}.tar.gz" for label in archives]
+        site.files["/600/train/k600_train_path.txt"] = "\n".join(urls).encode()
+        (tmp_path / "kinetics600").mkdir()
+        (tmp_path / "kinetics600/train.csv").write_text("\n".join(lines))
+        monkeypatch.setenv("CLIPMILL_CVDF", site.url)
+        monkeypatch.setenv("CLIPMILL_YOUTUBE", f"{site.url}/watch/{{id}}.mp4")
+        done = run(block("sh", "clipmill doctor --root data"), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    dataset = Dataset.open(str(tmp_path / "data/k600"))
+    assert dataset.parts("samples").num_rows == len(videos)
+    assert {"cvdf", "youtube"} == set(tables.finished(dataset.parts("download"))["via"].to_pylist())
 
 
 def test_videos_at_web_addresses(own_videos):

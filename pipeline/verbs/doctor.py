@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from manifests.cli import Say, app, ends
+from pipeline.verbs import addresses
 
 verbs = app()
 
@@ -26,14 +27,9 @@ def doctor(
     canary: Annotated[
         bool, typer.Option("--canary/--no-canary", help="Ask CVDF and YouTube for one thing each.")
     ] = True,
-    cvdf: Annotated[
-        str | None, typer.Option(metavar="URL", help="A mirror of CVDF's archives to ask.")
-    ] = None,
-    youtube: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="A mirror of videos to ask, with {id} in its address."),
-    ] = None,
-    proxy: Annotated[str | None, typer.Option(metavar="URL", help="An http proxy.")] = None,
+    cvdf: addresses.Cvdf = None,
+    youtube: addresses.YouTube = None,
+    proxy: addresses.Proxy = None,
     say: Say,
 ) -> None:
     """Check this machine before it works for days; exit with 1 where something cannot work."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from manifests.cli import DryRun, Jobs, Root, Say, Strict, app, ends
+from pipeline.verbs.addresses import Cvdf, Proxy, YouTube
 
 if TYPE_CHECKING:
     from pipeline.fetch.network import Network
@@ -72,14 +73,9 @@ class Downloading:
         ),
     ] = None
     keep_free: Annotated[float, typer.Option(min=0, help="GB of the disk that stay free.")] = 1.0
-    proxy: Annotated[str | None, typer.Option(metavar="URL", help="An http proxy.")] = None
-    cvdf: Annotated[
-        str | None, typer.Option(metavar="URL", help="A mirror of CVDF's archives.")
-    ] = None
-    youtube: Annotated[
-        str | None,
-        typer.Option(metavar="TEMPLATE", help="A mirror that has YouTube's videos by {id}."),
-    ] = None
+    proxy: Proxy = None
+    cvdf: Cvdf = None
+    youtube: YouTube = None
     cookies: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Cookies for YouTube, as a browser exports them."),

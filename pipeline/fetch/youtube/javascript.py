@@ -37,7 +37,8 @@ def lacking() -> str | None:
         old = ", ".join(f"{info.name} {info.version}" for info in _found())
         return (
             f"there is no JavaScript runtime that yt-dlp can use (found: {old or 'none'}; "
-            f"accepted: {_accepted()}); install one, for instance by `pip install deno`"
+            f"accepted: {_accepted()}); install one, for instance deno by "
+            "`pip install 'clipmill[youtube]'`"
         )
     if ejs() is None:
         return (

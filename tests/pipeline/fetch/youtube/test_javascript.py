@@ -44,7 +44,7 @@ def test_nothing_there_says_what_to_install(only):
     only()
     assert javascript.runtime() is None
     text = javascript.lacking()
-    assert text and "found: none" in text and "pip install deno" in text
+    assert text and "found: none" in text and "clipmill[youtube]" in text
 
 
 def test_an_old_node_does_not_count_and_is_named(only):
