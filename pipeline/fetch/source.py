@@ -71,9 +71,10 @@ class Tools:
         """
         free = shutil.disk_usage(self.storage.local(".")).free
         if free - needed < self.keep_free:
+            coming = f", the next file takes {size(needed)}" if needed else ""
             raise StoppedError(
-                f"{self.storage.root} has {size(free)} free and {size(self.keep_free)} are to stay "
-                "free. Free some space or lower --keep-free, then run the same command again; what "
+                f"{self.storage.root} has {size(free)} free{coming} and {size(self.keep_free)} are "
+                "to stay free. Free some space or lower --keep-free, then run the same command again; what "
                 "was finished is kept."
             )
 
