@@ -74,8 +74,8 @@ class Tools:
             coming = f", the next file takes {size(needed)}" if needed else ""
             raise StoppedError(
                 f"{self.storage.root} has {size(free)} free{coming} and {size(self.keep_free)} are "
-                "to stay free. Free some space or lower --keep-free, then run the same command again; what "
-                "was finished is kept."
+                "to stay free. Free some space or lower --keep-free, then run the same "
+                "command again; what was finished is kept."
             )
 
 
