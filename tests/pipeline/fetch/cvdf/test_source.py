@@ -462,3 +462,16 @@ def test_stopped_in_mid_archive_it_ends_soon_and_blames_nobody(
     assert not units[-1].splits[0].unread
     part = f"{site.url}/400/train/part_0.tar.gz"
     assert part not in Dataset.open(dataset.storage.root).parts("archives")["url"].to_pylist()
+
+
+def test_bad_archives_between_good_ones_do_not_stop_it(
+    clips, lay, bring, site, fault, video, tools
+):
+    dataset = clips("kinetics400", [(n, "a", "train") for n in range(14)])
+    lay("400", "train", {f"part_{n}.tar.gz": [member(n, video)] for n in range(14)})
+    tools.patience = type(tools.patience)(connect=1, stall=1, retries=0, pause=0.01)
+    bad = {f"/400/train/part_{n}.tar.gz" for n in range(1, 14, 2)}
+    site.faults = lambda path, number: fault(status=502) if path in bad else None
+    rows = bring(dataset, jobs=1)
+    assert Counter(row["reason"] for row in rows.values()) == {None: 7, "network": 7}
+    assert "(6 more could not be read)" in rows[stem_of(1)]["message"]
