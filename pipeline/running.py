@@ -129,7 +129,7 @@ def _show(summaries: Sequence[Summary], ui: Ui) -> None:
         ("stage", "planned", "done", "failed", "gone", "time"),
         [
             (
-                one.stage,
+                one.title or one.stage,
                 one.planned,
                 *(one.statuses[name] for name in ("done", "failed", "gone")),
                 clock(one.seconds),

@@ -95,6 +95,7 @@ class Summary:
         """Plain values for --json."""
         return {
             "stage": self.stage,
+            "title": self.title or self.stage,
             "planned": self.planned,
             **{status: self.statuses[status] for status in ("done", "failed", "gone")},
             "reasons": dict(self.reasons),
