@@ -3,7 +3,7 @@
 Nothing lies on the disk but the videos that are wanted, each whole under a name of our own. A
 dropped connection is taken up where it broke. An archive whose reading was ended (killed, time
 over) is read from its start the next time, for gzip cannot be entered in the middle; what came out
-of it is not written again. Costs the network's pace, one sync a video, a core for 400 MB/s.
+of it is not written again. Costs the network's pace, one sync a video, a core for 100s of MB/s.
 """
 
 from __future__ import annotations
