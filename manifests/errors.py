@@ -21,6 +21,10 @@ class StoppedError(ClipmillError):
     exit_code = 3
 
 
+class UnreachableError(StoppedError):
+    """A host that cannot be reached now, or that refuses this address: others may be asked."""
+
+
 def unknown(kind: str, value: str, allowed: Iterable[str]) -> ClipmillError:
     """Return the error for a name that is not in its set, with the nearest one as a guess."""
     names = list(allowed)

@@ -9,6 +9,7 @@ from typing import Any
 
 from manifests.console import Ui, clock, size
 from manifests.dataset import Dataset
+from manifests.errors import UnreachableError
 from manifests.reasons import MEANING, Reason
 from pipeline import stage
 from pipeline.acquiring.acquire import LOCAL, Download
@@ -54,7 +55,12 @@ _MAKE: dict[str, Maker] = {
 
 
 def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summary]:
-    """Run the named stages; the exit code is 1 when `strict` and a clip failed."""
+    """Run the named stages; the exit code is 1 when `strict` and a clip failed.
+
+    Raises:
+        UnreachableError: a source could not be asked; all other stages have run.
+        StoppedError: this machine cannot go on.
+    """
     dataset = Dataset.open(root)
     dataset.require_own_shards()
     settings = Settings(dataset.spec, options.decoder, Limits())
@@ -63,23 +69,35 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summa
         for one in stages:
             _show_plan(dataset, one, options.retry, ui)
         return []
-    summaries = [
-        stage.run(
-            dataset,
-            one,
-            jobs=_jobs(options, one),
-            retry=options.retry,
-            ui=ui,
-            title=_title(one),
-            units_per_s=one.units_per_s if isinstance(one, Bring) else None,
-            share=one.selection.part if isinstance(one, Download | Bring) else (1, 1),
-        )
-        for one in stages
-    ]
+    summaries: list[Summary] = []
+    unreachable: UnreachableError | None = None
+    for one in stages:
+        try:
+            summaries.append(_run(dataset, one, options, ui))
+        except UnreachableError as error:
+            # What other sources have, and what is to be packed, does not wait for this one.
+            unreachable = error
+            if one is not stages[-1]:
+                ui.warn(f"{_title(one)}: {error} Going on with what is left to do.")
     _show(summaries, ui)
     ui.finish({"stages": [summary.as_dict() for summary in summaries]})
+    if unreachable:
+        raise unreachable
     ui.exit_code = int(options.strict and any(summary.failed for summary in summaries))
     return summaries
+
+
+def _run(dataset: Dataset, one: stage.Stage[Any], options: Options, ui: Ui) -> Summary:
+    return stage.run(
+        dataset,
+        one,
+        jobs=_jobs(options, one),
+        retry=options.retry,
+        ui=ui,
+        title=_title(one),
+        units_per_s=one.units_per_s if isinstance(one, Bring) else None,
+        share=one.selection.part if isinstance(one, Download | Bring) else (1, 1),
+    )
 
 
 def _downloading(dataset: Dataset, options: Options, ui: Ui) -> Sequence[Download | Bring]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,10 +98,19 @@ def bringing(dataset: Dataset, network: Network, selection: Selection, ui: Ui) -
         return []
     per_hour = {HOST: PER_HOUR} if network.per_hour is None else {"": network.per_hour}
     pace = Pace(Rates(per_hour, network.bytes_s), state_file(), ui.note)
-    tools = Tools(dataset.storage, pace, keep_free=network.keep_free, proxy=network.proxy)
+    found = [
+        Bring(
+            dataset,
+            one,
+            # Each its own: a stage sets `stop` when it ends.
+            Tools(dataset.storage, pace, keep_free=network.keep_free, proxy=network.proxy),
+            selection,
+        )
+        for one in serving
+    ]
     if network.seconds is not None:
-        _stop_after(network.seconds, tools, ui)
-    return [Bring(dataset, one, tools, selection) for one in serving]
+        _stop_after(network.seconds, [one.tools.stop for one in found], ui)
+    return found
 
 
 def _classes(dataset: Dataset, file: Path | None) -> list[str] | None:
@@ -116,12 +125,13 @@ def _classes(dataset: Dataset, file: Path | None) -> list[str] | None:
     return names
 
 
-def _stop_after(seconds: float, tools: Tools, ui: Ui) -> None:
+def _stop_after(seconds: float, stops: Sequence[threading.Event], ui: Ui) -> None:
     """End the run in good order when its time is over: what is in hand is finished or kept."""
 
     def end() -> None:
         ui.note(f"the time limit of {clock(seconds)} is over; the same command goes on")
-        tools.stop.set()
+        for stop in stops:
+            stop.set()
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from manifests.console import clock
-from manifests.errors import StoppedError
+from manifests.errors import UnreachableError
 
 BUCKET = 10.0  # requests that may go at once after a rest
 FIRST_PAUSE_S = 300.0
@@ -119,7 +119,7 @@ class Pace:
         """Close a host that blocks this session, for longer each time.
 
         Raises:
-            StoppedError: it stayed blocked through `give_up` pauses.
+            UnreachableError: it stayed blocked through `give_up` pauses.
         """
         with self._known(host) as known:
             if known.closed_until > self.now():
@@ -130,7 +130,7 @@ class Pace:
             known.tokens = 0.0
             blocks = known.blocks
         if blocks >= self.rates.give_up:
-            raise StoppedError(
+            raise UnreachableError(
                 f"{host} has blocked this address {blocks} times in a row ({why}). Nothing "
                 "is lost. Wait some hours, lower --per-hour, or give --cookies or --proxy; then "
                 "run the same command again."

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator
 
-from manifests.errors import ClipmillError, StoppedError
+from manifests.errors import ClipmillError, UnreachableError
 from manifests.reasons import Reason
 from pipeline.fetch.body import Body
 from pipeline.fetch.errors import FetchError
@@ -36,13 +36,13 @@ class Line:
         """Take note that an archive cannot be reached.
 
         Raises:
-            StoppedError: so it was with several in a row: it is not the archive's fault.
+            UnreachableError: so it was with several in a row: it is not the archive's fault.
         """
         with self._lock:
             self._failures += 1
             failures = self._failures
         if failures >= GIVE_UP:
-            raise StoppedError(
+            raise UnreachableError(
                 f"{failures} archives in a row cannot be reached ({why}). Look at the connection, "
                 "then run the same command again; no clip has lost an attempt to it."
             )
@@ -58,7 +58,7 @@ def blocks(body: Body, tools: Tools) -> Generator[bytes, None, None]:
 
     Raises:
         FetchError: the server refuses, or the line fails for good.
-        StoppedError: the session stays blocked.
+        UnreachableError: the session stays blocked.
     """
     while True:
         try:
@@ -78,7 +78,7 @@ def list_at(url: str, tools: Tools) -> bytes | None:
 
     Raises:
         ClipmillError: the server has none there, or gives something else.
-        StoppedError: it cannot be reached.
+        UnreachableError: it cannot be reached.
     """
     data = b""
     try:
@@ -93,7 +93,7 @@ def list_at(url: str, tools: Tools) -> bytes | None:
         if tools.stop.is_set():
             return None
         if error.rule.reason is Reason.NETWORK:
-            raise StoppedError(
+            raise UnreachableError(
                 f"CVDF's list of archives {url} cannot be had ({error.message}). Look at the "
                 "connection, then run the same command again; nothing is lost."
             ) from error
