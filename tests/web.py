@@ -53,6 +53,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """GET and HEAD with Range and If-Range, and faults."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else some packets wait 40 ms for the answer to those before
     site: Site
 
     def log_message(self, format: str, *args: object) -> None:
