@@ -24,6 +24,7 @@ NOBODY = "http://127.0.0.1:9"
 def prepare(root: str) -> None:
     """Annotate, and write outcomes as a finished download leaves them."""
     from manifests.dataset import Dataset
+    from manifests.reasons import Reason
     from pipeline import outcome
     from pipeline.acquiring.locate import own_stem
 
@@ -52,7 +53,7 @@ def prepare(root: str) -> None:
             }
         else:
             text = "none of CVDF's archives has it"
-            row = outcome.failed(clip, 1, 0.0, {}, "no_source", text)
+            row = outcome.failed(clip, 1, 0.0, {}, Reason.NO_SOURCE, text)
             row["status"] = "gone" if number % 20 else "failed"
         rows.append(row | {"via": "cvdf"})
     for at in range(0, len(rows), 50_000):
