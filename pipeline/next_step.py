@@ -57,9 +57,12 @@ class Again(NamedTuple):
 def serving(dataset: Dataset) -> Serving:
     """Return for each kind of source the names in --source that can have it, in their order."""
     from pipeline.fetch.network import DEFAULT, SOURCES, Network
+    from pipeline.fetch.selection import EVERYTHING
 
     order = [*DEFAULT, *(name for name in SOURCES if name not in DEFAULT)]
-    sources = {name: SOURCES[name](dataset, Network()) for name in order if name != LOCAL}
+    sources = {
+        name: SOURCES[name](dataset, Network(), EVERYTHING) for name in order if name != LOCAL
+    }
     places = Places.of(dataset)
     # Sources go by the kind and by the data set, so an example tells.
     examples = {SCHEME: f"{SCHEME}x.mp4", YOUTUBE: f"{YOUTUBE}jNQXAC9IVRw", WEB: f"{WEB}//x.org/x"}

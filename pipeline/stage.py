@@ -53,7 +53,11 @@ class Stage(Protocol, Generic[U]):
         ...
 
     def units(self, todo: pa.Table) -> list[tuple[U, int]]:
-        """Cut plan rows into units of work, each with its number of clips."""
+        """Cut plan rows into units of work, each with its number of clips.
+
+        Rows that are in no unit are not this run's (another machine has them, say): they stay
+        without an outcome, are not counted, and are cut again by the next run.
+        """
         ...
 
     @property
@@ -155,25 +159,23 @@ def run(
     with holding(dataset.storage, stage.name, share):
         for folder in (*_FOLDERS, f"manifests/{stage.name}", *stage.folders):
             dataset.storage.clean(folder)
-        for todo in _rounds(dataset, stage, retry, ui):
-            summary.planned += len(todo)
-            _work(dataset, stage, todo, jobs, summary, ui, units_per_s)
+        for todo, words in _rounds(dataset, stage, retry):
+            _work(dataset, stage, todo, words, jobs, summary, ui, units_per_s)
         for table in (*ORDER, stage.name):
             dataset.compact(table)
     summary.seconds = time.monotonic() - started
     return summary
 
 
-def _rounds(dataset: Dataset, stage: Stage[Any], retry: Retry, ui: Ui) -> Iterator[pa.Table]:
+def _rounds(dataset: Dataset, stage: Stage[Any], retry: Retry) -> Iterator[tuple[pa.Table, str]]:
     """Yield what is left of the last plan, then what a new plan asks for: not what this run has
-    just tried, which a retry of failed clips would do twice.
+    just tried, which a retry of failed clips would do twice. With each go words about it, or none.
     """
     tried = pa.array([], pa.string())
     while True:
         left, number = remaining(dataset, stage.plans)
         if len(left):
-            ui.note(f"{stage.name}: finishing plan {number - 1}, {len(left):,} clips left")
-            yield left
+            yield left, f"finishing plan {number - 1}"
             tried = pa.concat_arrays([tried, *left["clip_id"].chunks])
         plan = stage.plan(retry, number).filter(~pc.field("clip_id").isin(tried))
         if not len(plan):
@@ -181,7 +183,7 @@ def _rounds(dataset: Dataset, stage: Stage[Any], retry: Retry, ui: Ui) -> Iterat
         # Where another process took the number, its plan is the one to finish: two plans for the
         # same clips would pack them twice.
         if plans.write(dataset, stage.plans, plan, number):
-            yield plan
+            yield plan, ""
             return
 
 
@@ -200,14 +202,20 @@ def _work(
     dataset: Dataset,
     stage: Stage[Any],
     todo: pa.Table,
+    words: str,
     jobs: int,
     summary: Summary,
     ui: Ui,
     units_per_s: float | None,
 ) -> None:
     units = stage.units(todo)
+    if not units:
+        return
     clips = sum(count for _, count in units)
-    most = units_per_s * clips / len(units) if units_per_s and units else None
+    summary.planned += clips
+    if words:
+        ui.note(f"{stage.name}: {words}, {clips:,} clips left")
+    most = units_per_s * clips / len(units) if units_per_s else None
     recorder = _Recorder(dataset, stage.name, summary, ui)
     with (
         ui.progress(clips, summary.title or summary.stage, most=most) as progress,

@@ -8,6 +8,7 @@ about 10 ms a file on two cores.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import threading
 import time
@@ -28,7 +29,7 @@ from pipeline.acquiring.units import Planned
 from pipeline.crew import in_threads
 from pipeline.fetch.check import require_span, require_whole
 from pipeline.fetch.litter import sweep
-from pipeline.fetch.selection import Selection
+from pipeline.fetch.selection import EVERYTHING, Selection
 from pipeline.fetch.source import Arrived, Refused, Source, Tools, Want
 from pipeline.fetch.taxonomy import Then
 from pipeline.retrying import STATE, Retry, pending
@@ -62,6 +63,10 @@ class Bring:
         per_hour = self.source.host and self.tools.pace.rates.of(self.source.host)
         return per_hour / 3600 if per_hour else None
 
+    @property
+    def _divided(self) -> bool:
+        return self.source.divides and self.selection.part != EVERYTHING.part
+
     def serves(self, source: str) -> bool:
         """Whether the source can have this video."""
         return self.source.serves(source)
@@ -70,14 +75,17 @@ class Bring:
         """Return the clips that are not here and that this source has not been asked for, or is
         to be asked for again.
         """
+        chosen, limit = self.selection, self.selection.limit
+        if self._divided:  # by the source itself, when it cuts the plan into units
+            chosen, limit = dataclasses.replace(chosen, part=EVERYTHING.part), None
         clips = self.dataset.clips.select(["clip_id", "source", "label"])
         wanted = (
             (clip, source)
             for clip, source, label in zip(*(x.to_pylist() for x in clips.columns), strict=True)
-            if self.source.serves(source) and self.selection.takes(source, label)
+            if self.source.serves(source) and chosen.takes(source, label)
         )
         outcomes = self.dataset.parts(self.name, (*STATE, "via"))
-        todo = pending(wanted, outcomes, retry, self.source.name)[: self.selection.limit]
+        todo = pending(wanted, outcomes, retry, self.source.name)[:limit]
         rows = [Planned(source, clip, attempt) for clip, source, attempt in todo]
         return tables.from_records("plans/download", rows)
 

@@ -28,6 +28,7 @@ class Https:
 
     name = "https"
     host = ""
+    divides = False
 
     def serves(self, source: str) -> bool:
         """Whether a source URI is a web address."""

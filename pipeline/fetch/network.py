@@ -59,10 +59,10 @@ class Network:
 
 
 # Name in --source -> the source for a data set, in the order of what they cost.
-SOURCES: Mapping[str, Callable[[Dataset, Network], Source]] = {
-    "cvdf": lambda dataset, network: Cvdf(dataset, network.cvdf),
-    "https": lambda dataset, network: Https(),
-    "youtube": lambda dataset, network: YouTube(
+SOURCES: Mapping[str, Callable[[Dataset, Network, Selection], Source]] = {
+    "cvdf": lambda dataset, network, selection: Cvdf(dataset, network.cvdf, selection),
+    "https": lambda dataset, network, selection: Https(),
+    "youtube": lambda dataset, network, selection: YouTube(
         state_file().parent / "yt-dlp", network.youtube, network.cookies
     ),
 }
@@ -92,7 +92,9 @@ def bringing(dataset: Dataset, network: Network, selection: Selection, ui: Ui) -
         ClipmillError: options that cannot be.
     """
     sources = dataset.clips["source"].unique().to_pylist()
-    serving = [SOURCES[name](dataset, network) for name in network.sources if name != LOCAL]
+    serving = [
+        SOURCES[name](dataset, network, selection) for name in network.sources if name != LOCAL
+    ]
     serving = [one for one in serving if any(map(one.serves, sources))]
     if not serving:
         return []

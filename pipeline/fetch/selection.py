@@ -15,7 +15,9 @@ _PART = re.compile(r"(\d+)/(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`part` is (i, n), i from 1: videos are dealt to n shares by the hash of their source."""
+    """`part` is (i, n), i from 1: videos are dealt to n shares by the hash of their source, and
+    what lies in a list that all machines have, by its place there.
+    """
 
     part: tuple[int, int] = (1, 1)
     classes: frozenset[str] | None = None
@@ -51,13 +53,24 @@ class Selection:
 
     def takes(self, source: str, label: str | None) -> bool:
         """Whether a clip of this video and class is among them; clips of one video go together."""
-        if self.classes is not None and label not in self.classes:
-            return False
+        return self.takes_class(label) and self.takes_video(source)
+
+    def takes_class(self, label: str | None) -> bool:
+        """Whether clips of this class are among them, in any share."""
+        return self.classes is None or label in self.classes
+
+    def takes_video(self, source: str) -> bool:
+        """Whether this video falls to this share."""
         index, count = self.part
         if count == 1:
             return True
         digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:8]) % count == index - 1
+
+    def takes_place(self, place: int) -> bool:
+        """Whether what lies at a place (from 0) of a list falls to this share."""
+        index, count = self.part
+        return place % count == index - 1
 
 
 EVERYTHING = Selection()

@@ -92,12 +92,22 @@ class Source(Protocol):
         """The host of whose budget each unit takes one request; empty where there is none."""
         ...
 
+    @property
+    def divides(self) -> bool:
+        """Whether it divides its work among shares (`--part`) itself, by other things than videos.
+
+        Of a share it is then given the clips of all, and keeps to the share and its limit of clips
+        by itself. What falls to other shares, or may, it leaves without a word.
+        """
+        ...
+
     def serves(self, source: str) -> bool:
         """Whether it can have the video of a source URI."""
         ...
 
     def units(self, wants: Sequence[Want], tools: Tools) -> list[tuple[Any, int]]:
-        """Cut what is wanted into units of work for threads, each with its number of clips.
+        """Cut what is wanted into units of work for threads, each with its number of clips, which
+        is a guess where nobody can know it.
 
         Raises:
             ClipmillError, StoppedError: what has to be known first cannot be had.
@@ -105,7 +115,8 @@ class Source(Protocol):
         ...
 
     def fetch(self, unit: Any, tools: Tools) -> Iterator[Arrived | Refused]:
-        """Bring a unit's videos, one after the other; every clip of it comes back once.
+        """Bring a unit's videos, one after the other; every clip of it comes back once, but for
+        those that `divides` tells of.
 
         Ends early, without the rest, when `tools.stop` is set.
 

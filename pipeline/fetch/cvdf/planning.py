@@ -6,7 +6,8 @@ is not known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from manifests.storage import Storage
@@ -48,11 +49,19 @@ def by_split(
     return {name: several for name, several in found.items() if several}
 
 
-def deal(split: Split, archives: Sequence[str], index: Index, storage: Storage) -> Deal:
+def deal(
+    split: Split,
+    archives: Sequence[str],
+    index: Index,
+    storage: Storage,
+    own: Collection[str] | None = None,
+) -> Deal:
     """Find each clip that is known in the first archive that has it, or on the disk already.
 
-    Archives that are not known are to be read where clips are in none that is.
+    Archives that are not known are to be read where clips are in none that is. Only `own` ones are
+    read, None for all: of the split remains what can be in these, or is this share's to refuse.
     """
+    own = archives if own is None else own
     result = Deal(split)
     free = set(split.wants)
     for url in archives:
@@ -63,15 +72,24 @@ def deal(split: Split, archives: Sequence[str], index: Index, storage: Storage) 
                 continue
             free.discard(stem)
             want = split.wants[stem][0]
-            own = f"{own_stem(want.source, stem)}.{extension}"
-            if storage.size(own) == size:
-                result.here.append(Arrived(split.take(stem), own, stem_of_want(want)[1]))
-            else:
+            file = f"{own_stem(want.source, stem)}.{extension}"
+            if url not in own:
+                del split.wants[stem]
+            elif storage.size(file) != size:
                 held.add(stem)
+                split.held[stem] = url
+            elif wants := split.take(stem):
+                result.here.append(Arrived(wants, file, stem_of_want(want)[1]))
         if held:
             result.readings.append(Reading(url, [split], held))
-    if free:
-        result.readings += [Reading(url, [split]) for url in archives if not index.known(url)]
+    unknown = [url for url in archives if not index.known(url)]
+    unread = [url for url in unknown if url in own]
+    split.others = len(unknown) - len(unread)
+    if free and unread:
+        result.readings += [Reading(url, [split]) for url in unread]
+    else:
+        for stem in free.difference(split.lacking()):
+            del split.wants[stem]
     return result
 
 
@@ -109,7 +127,20 @@ def units_of(deals: Sequence[Deal], first: Reading | None) -> Iterator[tuple[Uni
         for split in unit.splits:
             split.ends += 1
     # Nobody knows how many clips an archive will give: they are spread evenly.
-    left = sum(len(wants) for each in deals for wants in each.split.wants.values())
+    left = sum(map(_coming, deals))
+    if deals and (most := deals[0].split.allowance.left) is not None:
+        left = min(left, most)
     yield from here
     for place, unit in enumerate(units):
         yield unit, left * (place + 1) // len(units) - left * place // len(units)
+
+
+def _coming(each: Deal) -> int:
+    """Return about how many clips of a split will have an outcome, where other shares read too."""
+    split = each.split
+    clips = sum(map(len, split.wants.values()))
+    if not split.others:
+        return clips
+    held = sum(len(split.wants.get(stem, ())) for stem in split.held)
+    unread = sum(not one.expected for one in each.readings)
+    return held + math.ceil((clips - held) * unread / (unread + split.others))

@@ -57,8 +57,8 @@ class Reading:
     def wants(self) -> bool:
         """Whether it may give anything that is still wanted."""
         if self.expected:
-            return any(stem in one.wants for one in self.splits for stem in self.expected)
-        return any(one.wants for one in self.splits)
+            return any(one.may_take(stem) for one in self.splits for stem in self.expected)
+        return any(one.may_take_any() for one in self.splits)
 
     def take(self, stem: str) -> tuple[Split, list[Want]] | None:
         """Return the clips that a file of this name serves, and their split."""

@@ -52,6 +52,7 @@ class YouTube:
     """
 
     name = "youtube"
+    divides = False
 
     def __init__(
         self,

@@ -17,6 +17,8 @@ from pipeline.fetch.cvdf.source import Cvdf
 from pipeline.fetch.selection import Selection
 from tests.pipeline.fetch.cvdf.laid import id_of, packed, states, stem_of
 
+SILENT = Ui(quiet=True)
+
 
 @pytest.fixture
 def clips(tmp_path, spec) -> Callable[..., Dataset]:
@@ -66,12 +68,18 @@ def bring(site, tools) -> Callable[..., dict[str, dict[str, Any]]]:
     """Run the stage as a new process would, and return clip_id -> its latest row."""
 
     def run(
-        dataset: Dataset, retry: str = "none", jobs: int = 2, limit: int | None = None
+        dataset: Dataset,
+        retry: str = "none",
+        jobs: int = 2,
+        limit: int | None = None,
+        part: tuple[int, int] = (1, 1),
+        ui: Ui = SILENT,
     ) -> dict[str, dict[str, Any]]:
         fresh = Dataset.open(dataset.storage.root)
         tools.stop.clear()
-        one = Bring(fresh, Cvdf(fresh, site.url), tools, Selection(limit=limit, retry=retry))
-        stage.run(fresh, one, jobs=jobs, retry=retry, ui=Ui(quiet=True))
+        chosen = Selection(part, limit=limit, retry=retry)
+        one = Bring(fresh, Cvdf(fresh, site.url, chosen), tools, chosen)
+        stage.run(fresh, one, jobs=jobs, retry=retry, ui=ui, share=part)
         return states(dataset)
 
     return run
