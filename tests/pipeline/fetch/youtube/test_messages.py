@@ -13,7 +13,7 @@ from pipeline.fetch.youtube.messages import plain
 from pipeline.fetch.youtube.session import Session
 
 ID = "-u8W9n8IOks"
-HINT = YoutubeIE._youtube_login_hint
+HINT = YoutubeIE()._youtube_login_hint
 LIMITED = (
     "Video unavailable. This content isn't available, try again later. The current session has "
     "been rate-limited by YouTube for up to an hour. It is recommended to use `-t sleep`"
