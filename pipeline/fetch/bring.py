@@ -43,7 +43,11 @@ COLUMNS = ("clip_id", "source", "video_id", "start_s", "end_s")
 
 @dataclass(frozen=True)
 class Bring:
-    """The stage over one dataset folder and one source."""
+    """The stage over one dataset folder and one source.
+
+    What sources in `after` can have waits until they have refused it: another machine may be
+    bringing it, where they divide their work among machines themselves.
+    """
 
     dataset: Dataset
     source: Source
@@ -51,6 +55,7 @@ class Bring:
     selection: Selection
     name: str = "download"
     folders: tuple[str, ...] = own_folders()
+    after: tuple[Source, ...] = ()
 
     @property
     def plans(self) -> str:
@@ -63,10 +68,6 @@ class Bring:
         per_hour = self.source.host and self.tools.pace.rates.of(self.source.host)
         return per_hour / 3600 if per_hour else None
 
-    @property
-    def _divided(self) -> bool:
-        return self.source.divides and self.selection.part != EVERYTHING.part
-
     def serves(self, source: str) -> bool:
         """Whether the source can have this video."""
         return self.source.serves(source)
@@ -76,15 +77,21 @@ class Bring:
         to be asked for again.
         """
         chosen, limit = self.selection, self.selection.limit
-        if self._divided:  # by the source itself, when it cuts the plan into units
+        if chosen.shared and self.source.divides:  # itself, when it cuts the plan into units
             chosen, limit = dataclasses.replace(chosen, part=EVERYTHING.part), None
+        outcomes = self.dataset.parts(self.name, (*STATE, "via"))
         clips = self.dataset.clips.select(["clip_id", "source", "label"])
+        asked = {
+            one: set(outcomes.filter(pc.field("via") == one.name)["clip_id"].to_pylist())
+            for one in self.after
+        }
         wanted = (
             (clip, source)
             for clip, source, label in zip(*(x.to_pylist() for x in clips.columns), strict=True)
-            if self.source.serves(source) and chosen.takes(source, label)
+            if self.source.serves(source)
+            and chosen.takes(source, label)
+            and all(clip in known for one, known in asked.items() if one.serves(source))
         )
-        outcomes = self.dataset.parts(self.name, (*STATE, "via"))
         todo = pending(wanted, outcomes, retry, self.source.name)[:limit]
         rows = [Planned(source, clip, attempt) for clip, source, attempt in todo]
         return tables.from_records("plans/download", rows)

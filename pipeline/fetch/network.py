@@ -107,8 +107,9 @@ def bringing(dataset: Dataset, network: Network, selection: Selection, ui: Ui) -
             # Each its own: a stage sets `stop` when it ends.
             Tools(dataset.storage, pace, keep_free=network.keep_free, proxy=network.proxy),
             selection,
+            after=tuple(x for x in serving[:place] if x.divides and selection.shared),
         )
-        for one in serving
+        for place, one in enumerate(serving)
     ]
     if network.seconds is not None:
         _stop_after(network.seconds, [one.tools.stop for one in found], ui)

@@ -51,6 +51,11 @@ class Selection:
         text = repr((self.part, classes, self.limit, self.retry))
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
+    @property
+    def shared(self) -> bool:
+        """Whether it is one of several shares."""
+        return self.part != (1, 1)
+
     def takes(self, source: str, label: str | None) -> bool:
         """Whether a clip of this video and class is among them; clips of one video go together."""
         return self.takes_class(label) and self.takes_video(source)

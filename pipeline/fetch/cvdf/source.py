@@ -58,8 +58,7 @@ class Cvdf:
         self._labels = {label: plain(label) for label in self._dataset.labels}
         mended = f"{self._base}/{self._layout.mended}" if self._layout.mended else ""
         of = self._dataset.splits_of(None)
-        shared = self._selection.part != EVERYTHING.part
-        allowance = Allowance(self._selection.limit if shared else None)
+        allowance = Allowance(self._selection.limit if self._selection.shared else None)
         deals = []
         for name, several in by_split(wants, lambda clip: of.get(clip, ()), SPLITS).items():
             split = Split(

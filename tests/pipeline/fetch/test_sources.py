@@ -56,6 +56,24 @@ def test_what_the_archives_lack_or_have_broken_falls_to_youtube(run, root, site)
     assert site.asked == before
 
 
+def test_youtube_is_not_asked_for_what_another_machine_may_find_in_its_archives(run, root, site):
+    other = f"{site.url}/400/train/part_1.tar.gz"
+    site.files["/400/train/k400_train_path.txt"] += f"\n{other}".encode()
+    site.files["/400/train/part_1.tar.gz"] = packed({"x/y.txt": b"nothing"})
+    command = ("download", "--source", "cvdf,youtube", "--part")
+    run(*command, "1/2")
+    assert set(brought(root)) <= {"cvdf", "youtube"} and brought(root)["cvdf"] == 2
+    assert brought(root)["youtube"] <= 1  # the broken one, if it falls to this share
+    for part in ("2/2", "1/2"):  # by now it is known what is in none
+        run(*command, part)
+    assert brought(root) == {"cvdf": 2, "youtube": 4}
+    assert max(n for path, n in site.asked.items() if "part_" in path) == 1
+    before = Counter(site.asked)
+    for part in ("1/2", "2/2"):
+        run(*command, part)
+    assert site.asked == before
+
+
 def test_the_order_is_the_user_s(run, root, site):
     run("download", "--source", "youtube,cvdf")
     assert brought(root) == {"youtube": 6}
