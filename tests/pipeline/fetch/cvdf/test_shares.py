@@ -170,6 +170,9 @@ def test_the_mended_clips_are_every_shares(clips, lay, bring, site, video, asked
     for at, own in enumerate(machines, 1):
         bring(own, part=(at, 2), jobs=4)
     assert asked() == {MENDED: 2, part(0): 1, part(1): 1}
+    for name in machines[1].storage.list("manifests/download"):  # rows lost with their process
+        machines[1].storage.delete(f"manifests/download/{name}")
+    assert numbers(bring(machines[1], part=(2, 2))) == {0, 1, 2} and not asked()
     merge(dataset, machines)
     rows = bring(dataset)
     assert numbers(rows) == {0, 1, 2} and numbers(rows, "failed") == {3} and not asked()
