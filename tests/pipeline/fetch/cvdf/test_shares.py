@@ -84,7 +84,7 @@ def numbers(rows, status="done"):
 
 
 def test_machines_with_roots_of_their_own_read_other_archives_and_merge(
-    twelve, bring, asked, machine
+    twelve, bring, asked, machine, site
 ):
     machines = [machine(twelve, name) for name in ("one", "two")]
     rows = [bring(own, part=(at, 2)) for at, own in enumerate(machines, 1)]
@@ -94,7 +94,7 @@ def test_machines_with_roots_of_their_own_read_other_archives_and_merge(
     for at, own in enumerate(machines, 1):  # nobody asks again, and nothing is said to be left
         ui = Hearing()
         bring(own, part=(at, 2), ui=ui)
-        assert not asked() and not ui.said
+        assert not site.asked and not ui.said
         assert len(plans.numbers(own, _name(at, 2))) == 1
     merge(twelve, machines)
     assert numbers(states(twelve)) == set(range(10)) and len(states(twelve)) == 10
@@ -125,11 +125,11 @@ def test_once_all_archives_are_known_each_share_refuses_its_own(twelve, bring, a
     assert not asked() and [rows[stem_of(n)]["attempt"] for n in (10, 11)] == [2, 2]
 
 
-def test_more_shares_than_archives(twelve, bring, asked):
+def test_more_shares_than_archives(twelve, bring, asked, site):
     assert bring(twelve, part=(6, 7)) == {}
     assert set(asked()) <= {MENDED}
     bring(twelve, part=(6, 7))
-    assert not asked()
+    assert not site.asked
 
 
 def test_of_a_class_a_share_has_its_archive_or_nothing(clips, lay, bring, site, video, machine):
