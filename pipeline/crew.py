@@ -6,6 +6,7 @@ Results are taken as they come. Processes cost about 0.1 ms a unit and 1 s to st
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import queue
 import threading
@@ -19,7 +20,7 @@ from manifests.errors import StoppedError
 U = TypeVar("U")
 R = TypeVar("R")
 
-ENDING_S = 20.0  # how long threads may take to end after they were asked to
+ENDING_S = 4.0  # how long threads may take to end after they were asked to; then they are left
 
 
 def in_processes(work: Callable[[U], R], units: Sequence[U], jobs: int) -> Generator[R, None, None]:
@@ -77,27 +78,29 @@ def in_threads(
     ]
     for one in threads:
         one.start()
-    running, failure = len(threads), None
+    running, failure, until = len(threads), None, math.inf
     try:
-        while running:
+        while running and time.monotonic() < until:
             try:
-                result = found.get()
+                result = found.get(timeout=None if failure is None else 0.1)
+            except queue.Empty:
+                continue
             except KeyboardInterrupt as error:
                 if failure:
                     raise  # asked twice
-                failure = error
+                failure, until = error, time.monotonic() + ENDING_S
                 stop.set()
                 continue
             if result is None:
                 running -= 1
             elif isinstance(result, BaseException):
-                failure = failure or result
+                failure, until = failure or result, min(until, time.monotonic() + ENDING_S)
                 stop.set()
             else:
                 yield result
     finally:
         stop.set()
-        _end(threads, found)
+        _end(threads, found, min(until, time.monotonic() + ENDING_S))
     if failure:
         raise failure
 
@@ -122,9 +125,8 @@ def _thread(
         found.put(None)
 
 
-def _end(threads: list[threading.Thread], found: queue.Queue[Any]) -> None:
+def _end(threads: list[threading.Thread], found: queue.Queue[Any], until: float) -> None:
     """Wait for the threads, emptying the queue that they may be waiting at."""
-    until = time.monotonic() + ENDING_S
     for one in threads:
         while one.is_alive() and time.monotonic() < until:
             with contextlib.suppress(queue.Empty):

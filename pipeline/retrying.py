@@ -5,7 +5,7 @@ One rule for every stage and every source of videos. About a second for 500,000 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal, TypeVar
 
 import pyarrow as pa
@@ -26,11 +26,16 @@ T = TypeVar("T")
 
 
 def pending(
-    wanted: Iterable[tuple[str, T]], outcomes: pa.Table, retry: Retry, via: str | None = None
+    wanted: Iterable[tuple[str, T]],
+    outcomes: pa.Table,
+    retry: Retry,
+    via: str | None = None,
+    lost: Collection[str] = (),
 ) -> list[tuple[str, T, int]]:
     """Return (clip_id, what came with it, attempt) of the clips to do.
 
     With `via` only attempts of that source count, but a clip that any source brought is done.
+    Clips in `lost` were done and are so no more.
     """
     last = tables.latest(outcomes)
     clips, statuses = last["clip_id"].to_pylist(), last["status"].to_pylist()
@@ -40,6 +45,7 @@ def pending(
         mine = tables.latest(outcomes.filter(pc.field("via") == via))
         own = dict(zip(mine["clip_id"].to_pylist(), mine["status"].to_pylist(), strict=True))
         state = own | {clip: status for clip, status in state.items() if status == "done"}
+    state |= dict.fromkeys(lost, "failed")
     again = ("", *AGAIN[retry])
     return [
         (clip, more, reached.get(clip, 0) + 1)

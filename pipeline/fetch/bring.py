@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from manifests import tables
 from manifests.dataset import Dataset
+from manifests.errors import StoppedError
 from manifests.reasons import Reason
 from pipeline import outcome
 from pipeline.acquiring.facts import facts
@@ -28,7 +29,10 @@ from pipeline.acquiring.finding import File, own_folders
 from pipeline.acquiring.units import Planned
 from pipeline.crew import in_threads
 from pipeline.fetch.check import require_span, require_whole
-from pipeline.fetch.litter import sweep
+from pipeline.fetch.kept import Kept, lost_files
+from pipeline.fetch.lines import Lines
+from pipeline.fetch.litter import forget, sweep
+from pipeline.fetch.pace import host_of
 from pipeline.fetch.selection import EVERYTHING, Selection
 from pipeline.fetch.source import Arrived, Refused, Source, Tools, Want
 from pipeline.fetch.taxonomy import Then
@@ -38,6 +42,7 @@ from pipeline.video.decoder import Decoder, Limits
 from pipeline.video.errors import VideoError
 
 DAY = datetime.timedelta(days=1)
+Row = dict[str, Any]
 COLUMNS = ("clip_id", "source", "video_id", "start_s", "end_s")
 
 
@@ -92,7 +97,8 @@ class Bring:
             and chosen.takes(source, label)
             and all(clip in known for one, known in asked.items() if one.serves(source))
         )
-        todo = pending(wanted, outcomes, retry, self.source.name)[:limit]
+        lost = () if retry == "none" else lost_files(self.dataset)
+        todo = pending(wanted, outcomes, retry, self.source.name, lost)[:limit]
         rows = [Planned(source, clip, attempt) for clip, source, attempt in todo]
         return tables.from_records("plans/download", rows)
 
@@ -105,13 +111,21 @@ class Bring:
             Want(row["clip_id"], attempts[row["clip_id"]], *(row[name] for name in COLUMNS[1:]))
             for row in clips.select(COLUMNS).to_pylist()
         ]
-        sweep(self.dataset, self.tools.storage)
+        sweep(self.dataset, self.tools.storage, self.selection)
         return self.source.units(wants, self.tools)
 
     def results(self, units: Sequence[Any], jobs: int) -> Generator[Rows, None, None]:
-        """Fetch in threads."""
+        """Fetch in threads.
+
+        Raises:
+            UnreachableError: hosts that cannot be reached; all others were asked.
+        """
         bringing = _Bringing(self.dataset, self.source, self.tools)
-        return in_threads(bringing, units, jobs, self.tools.stop)
+        yield from in_threads(bringing, units, jobs, self.tools.stop)
+        if rows := bringing.lines.rest():
+            yield {self.name: rows}
+        if error := bringing.lines.error():
+            raise error
 
 
 class _Bringing:
@@ -120,6 +134,8 @@ class _Bringing:
     def __init__(self, dataset: Dataset, source: Source, tools: Tools) -> None:
         self._source, self._tools = source, tools
         self._thread = threading.local()
+        self._kept = Kept(dataset)
+        self.lines = Lines()
         columns = (*STATE, "via", "reason", "finished_at")
         rows = dataset.parts("download", columns).filter(
             (pc.field("via") == source.name) & (pc.field("reason") == str(Reason.UNAVAILABLE))
@@ -130,44 +146,73 @@ class _Bringing:
             self._refused_before[row["clip_id"]] = min(first, row["finished_at"])
 
     def __call__(self, unit: Any) -> Iterator[Rows]:
+        line = self._source.host or host_of(unit[0].source)
+        if self.lines.dead(line):
+            return
         started = time.monotonic()
         for found in self._source.fetch(unit, self._tools):
             seconds = time.monotonic() - started
-            if isinstance(found, Arrived):
-                yield {"download": self._look(found, seconds)}
-            else:
-                yield {"download": [self._refuse(want, found, seconds) for want in found.wants]}
+            rows = self._look(found, seconds) if isinstance(found, Arrived) else []
+            if isinstance(found, Refused):
+                rows = [self._refuse(want, found, seconds) for want in found.wants]
+                if found.rule.line:
+                    self.lines.failed(line, rows)
+                    rows = []
+            if rows:
+                yield {"download": [*self.lines.works(line), *rows]}
             started = time.monotonic()
 
-    def _look(self, found: Arrived, seconds: float) -> list[dict[str, Any]]:
-        """Return the rows of a file's clips; a file that does not count is removed."""
+    def _look(self, found: Arrived, seconds: float) -> list[Row]:
+        """Return the rows of a file's clips; a file that serves none of them is removed."""
         decoder, storage = self._decoder(), self._tools.storage
         versions = decoder.versions()
         file = File(found.name, storage.local(found.name), found.start_s)
+
+        def failed(want: Want, error: VideoError) -> Row:
+            row = outcome.failed(
+                want.clip_id, want.attempt, seconds, versions, error.reason, error.message
+            )
+            return row | {"via": self._source.name}
+
         try:
             probe = decoder.probe(file.path)
             require_whole(probe)
-            require_span(probe, found.wants, found.start_s)
         except VideoError as error:
-            storage.delete(found.name)
-            return [
-                outcome.failed(
-                    want.clip_id, want.attempt, seconds, versions, error.reason, error.message
-                )
-                | {"via": self._source.name}
-                for want in found.wants
-            ]
-        columns = facts(file, probe, self._source.name)
-        return [
-            outcome.done(want.clip_id, want.attempt, seconds, versions) | columns
-            for want in found.wants
-        ]
+            self._kept.remove(found.name)
+            return [failed(want, error) for want in found.wants]
+        columns: Row = {}
+        rows = []
+        for want in found.wants:
+            try:
+                require_span(probe, [want], found.start_s)
+            except VideoError as error:  # its clip is beyond the end; others may not be
+                rows.append(failed(want, error))
+                continue
+            columns = columns or facts(file, probe, self._source.name)
+            rows.append(outcome.done(want.clip_id, want.attempt, seconds, versions) | columns)
+        if columns:
+            self._kept.add(found.name)
+        else:
+            self._kept.remove(found.name)
+        return rows
 
-    def _refuse(self, want: Want, found: Refused, seconds: float) -> dict[str, Any]:
+    def _refuse(self, want: Want, found: Refused, seconds: float) -> Row:
+        """Return the row of a clip that the source does not give.
+
+        Raises:
+            StoppedError: this machine cannot go on.
+        """
+        if found.rule.then is Then.STOP:
+            raise StoppedError(
+                f"{found.message}. Mend that, then run the same command again; nothing is lost."
+            )
         row = outcome.failed(
             want.clip_id, want.attempt, seconds, {}, found.rule.reason, found.message
         )
-        return row | {"via": self._source.name, "status": self._status(want, found.rule.then, row)}
+        status = self._status(want, found.rule.then, row)
+        if status == "gone":
+            forget(self._tools.storage, want.source)
+        return row | {"via": self._source.name, "status": status}
 
     def _status(self, want: Want, then: Then, row: dict[str, Any]) -> str:
         if then is Then.GONE_TWICE:

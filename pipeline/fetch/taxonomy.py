@@ -26,15 +26,19 @@ class Then(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the table: what to do, the reason for the clip's row, and the texts that tell."""
+    """One row of the table: what to do, the reason for the clip's row, and the texts that tell.
+
+    `line` says that it may be the line's fault and no clip's, see lines.py.
+    """
 
     then: Then
     reason: Reason
     texts: tuple[re.Pattern[str], ...]
+    line: bool = False
 
 
-def _rule(then: Then, reason: Reason, *texts: str) -> Rule:
-    return Rule(then, reason, tuple(map(re.compile, texts)))
+def _rule(then: Then, reason: Reason, *texts: str, line: bool = False) -> Rule:
+    return Rule(then, reason, tuple(map(re.compile, texts)), line)
 
 
 # The order matters; "\bhttp error" is yt-dlp's spelling, "status" our own.
@@ -67,6 +71,19 @@ RULES: tuple[Rule, ...] = (
         Then.RETRY,
         Reason.NETWORK,
         r"(?:http error|status) 5\d\d",
+        r"downloaded \d+ bytes, expected \d+",
+        r"\d+ bytes read, \d+ more expected",
+        # The address of a video's data lives for hours: what it answers is not about the video.
+        "unable to download video data: http error 4(?:03|04|10)",
+        "requested range not satisfiable",
+        "did not get any data blocks",
+        "fragment .* not found",
+        "the downloaded file is empty",
+        "ffmpeg exited with code",
+    ),
+    _rule(
+        Then.RETRY,
+        Reason.NETWORK,
         "timed out",
         "timeout",
         "connection refused",
@@ -75,22 +92,15 @@ RULES: tuple[Rule, ...] = (
         "connection broken",
         "remote end closed connection",
         "network is unreachable",
+        "no route to host",
         "name or service not known",
         "temporary failure in name resolution",
         "failed to resolve",
         "incompleteread",
-        r"downloaded \d+ bytes, expected \d+",
-        r"\d+ bytes read, \d+ more expected",
-        # The address of a video's data lives for hours: what it answers is not about the video.
-        "unable to download video data: http error 4(?:03|04|10)",
         "giving up after",
-        "requested range not satisfiable",
-        "did not get any data blocks",
         "a network error has occurred",
-        "fragment .* not found",
         "eof occurred in violation of protocol",
-        "the downloaded file is empty",
-        "ffmpeg exited with code",
+        line=True,
     ),
     _rule(
         Then.RETRY,

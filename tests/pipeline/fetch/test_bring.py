@@ -1,5 +1,6 @@
 """`clipmill download` over a real server: everything obtainable arrives, the rest has a reason."""
 
+import datetime
 import hashlib
 import json
 import os
@@ -16,7 +17,13 @@ import imageio_ffmpeg
 import pytest
 
 from manifests.dataset import Dataset
+from manifests.reasons import Reason
+from pipeline import outcome
+from pipeline.fetch.bring import Bring
 from pipeline.fetch.partfile import NOTE, PART
+from pipeline.fetch.selection import Selection
+from pipeline.fetch.source import Refused, Want
+from pipeline.fetch.taxonomy import judge
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -263,3 +270,113 @@ def test_wrong_options_are_one_sentence(root, download, tmp_path, options, said)
     (tmp_path / "classes.txt").write_text("juggling\n")
     options = [text.format(list=tmp_path / "classes.txt") for text in options]
     assert said in download(root, *options, code=2).stderr
+
+
+@pytest.fixture
+def listed(tmp_path, cli):
+    """Annotate a root of these lines of a CSV."""
+
+    def make(*lines):
+        (tmp_path / "own.csv").write_text("\n".join(["path,label,split,start,end", *lines]))
+        options = ["--csv", tmp_path / "own.csv", "--root", tmp_path / "own"]
+        done = cli("annotate", "folder", *options, "--frames", "4", "--size", "16")
+        assert done.returncode == 0, done.stderr
+        return tmp_path / "own"
+
+    return make
+
+
+def by_label(root):
+    labels = {row["clip_id"]: row["label"] for row in Dataset.open(str(root)).clips.to_pylist()}
+    return {labels[clip]: row for clip, row in states(root).items()}
+
+
+def test_a_clip_beyond_the_end_takes_no_file_from_the_others(
+    site, make_video, listed, download, tmp_path
+):
+    site.files["/v.mp4"] = make_video("own.mp4", hue=5)
+    address = f"{site.url}/v.mp4"
+    root = listed(f"{address},a,train,0,0.5", f"{address},b,train,100,110", f"{address},c,train,,")
+    (tmp_path / "a.txt").write_text("a\n")
+    download(root, "--classes", tmp_path / "a.txt")
+    download(root)  # the file is there already
+    rows = by_label(root)
+    assert [rows[label]["status"] for label in "abc"] == ["done", "failed", "done"]
+    assert rows["b"]["reason"] == "short" and (root / rows["a"]["path"]).exists()
+    assert site.asked["/v.mp4"] == 1
+
+
+def test_a_file_that_no_clip_needs_is_removed(site, make_video, listed, download):
+    site.files["/v.mp4"] = make_video("own.mp4", hue=5)
+    root = listed(f"{site.url}/v.mp4,b,train,100,110")
+    download(root)
+    assert by_label(root)["b"]["reason"] == "short" and not [*(root / "videos").rglob("*.mp4")]
+
+
+def test_a_file_that_was_lost_comes_back_by_retry(root, site, download):
+    download(root)
+    lost = next((root / "videos").rglob("*.mp4"))
+    lost.unlink()
+    download(root)
+    assert not lost.exists()
+    download(root, "--retry", "failed")
+    assert lost.exists() and sum(site.asked.values()) == 12
+
+
+def test_a_host_out_of_reach_costs_no_attempt_and_keeps_none_from_others(
+    site, make_video, listed, download
+):
+    site.files["/v.mp4"] = make_video("own.mp4", hue=5)
+    nobody = [f"http://127.0.0.1:9/{number}.mp4,n{number},train,," for number in range(7)]
+    root = listed(*nobody, f"{site.url}/v.mp4,a,train,,")
+    done = download(root, code=3)
+    assert "127.0.0.1:9 cannot be reached" in done.stderr
+    assert {label: row["status"] for label, row in by_label(root).items()} == {"a": "done"}
+
+
+def test_what_is_gone_leaves_no_part(site, make_video, listed, fault, download):
+    site.files["/v.mp4"] = make_video("big.mp4", size="320x240", frames=100)
+    site.files["/w.mp4"] = make_video("own.mp4", hue=5)
+    root = listed(f"{site.url}/v.mp4,a,train,,", f"{site.url}/w.mp4,b,train,,")
+    site.faults = lambda path, number: fault(drip=0.2) if path == "/v.mp4" else None
+    download(root, "--time-limit", "0.04")
+    assert [*root.rglob(f"*{PART}")]
+    site.faults = lambda path, number: fault(status=404) if path == "/v.mp4" else None
+    download(root)
+    assert by_label(root)["a"]["status"] == "gone"
+    assert not [*root.rglob(f"*{PART}*")]
+
+
+def test_a_stalled_server_does_not_keep_it_from_ending(root, site, fault, tmp_path, wait_until):
+    site.faults = lambda path, number: fault(stall_after=100)
+    command = [sys.executable, str(REPO / "clipmill.py"), "download", "--root", str(root), "-q"]
+    environment = os.environ | {"XDG_STATE_HOME": str(tmp_path)}
+    one = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(site.asked) >= 8, 30)
+    asked = time.monotonic()
+    one.send_signal(signal.SIGTERM)
+    assert one.wait(20) == 130
+    assert time.monotonic() - asked < 10
+
+
+@pytest.mark.parametrize(("hours", "status"), [(None, "failed"), (23, "failed"), (25, "gone")])
+def test_refused_without_a_reason_is_gone_a_day_later(root, tools, hours, status):
+    dataset = Dataset.open(str(root))
+    clip = dataset.clips["clip_id"][0].as_py()
+    if hours is not None:
+        row = outcome.failed(clip, 1, 0.0, {}, Reason.UNAVAILABLE, "Video unavailable")
+        row["finished_at"] -= datetime.timedelta(hours=hours)
+        dataset.append("download", [row | {"via": "refusing"}])
+
+    class Refusing:
+        """A source that refuses all without a reason."""
+
+        name, host, divides = "refusing", "h", False
+
+        def fetch(self, unit, tools):
+            yield Refused(unit, judge("Video unavailable"), "Video unavailable")
+
+    want = Want(clip, 2, "youtube:x", "x", None, None)
+    bring = Bring(dataset, Refusing(), tools, Selection())
+    [rows] = bring.results([(want,)], 1)
+    assert [row["status"] for row in rows["download"]] == [status]

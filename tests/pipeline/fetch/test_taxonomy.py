@@ -70,6 +70,7 @@ SAID = [
     (Then.RETRY, Reason.NETWORK, "Connection broken: IncompleteRead"),
     (Then.RETRY, Reason.NETWORK, "Remote end closed connection without response"),
     (Then.RETRY, Reason.NETWORK, "[Errno 101] Network is unreachable"),
+    (Then.RETRY, Reason.NETWORK, "[Errno 113] No route to host"),
     (Then.RETRY, Reason.NETWORK, "[Errno -2] Name or service not known"),
     (Then.RETRY, Reason.NETWORK, "Temporary failure in name resolution"),
     (Then.RETRY, Reason.NETWORK, "Failed to resolve 'x.example'"),
@@ -113,3 +114,17 @@ def test_every_text_of_the_table_has_a_message_here(text):
 
 def test_every_reason_has_a_meaning():
     assert set(MEANING) == set(Reason)
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("The read operation timed out", True),
+        ("Failed to resolve 'x'", True),
+        ("status 503 Service Unavailable", False),
+        ("10 bytes read, 5 more expected", False),
+        ("status 404 Not Found", False),
+    ],
+)
+def test_which_failures_may_be_the_line_s(message, line):
+    assert judge(message).line is line
