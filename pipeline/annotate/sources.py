@@ -8,7 +8,7 @@ stay readable. About a microsecond a name.
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from manifests.errors import ClipmillError
 
@@ -32,7 +32,17 @@ def source_of(relative: str) -> str:
 
 def is_address(text: str) -> bool:
     """Return whether a text is the web address of a file, which is its own source."""
-    return bool(_ADDRESS.fullmatch(text))
+    return bool(_ADDRESS.fullmatch(text)) and names_host(text)
+
+
+def names_host(text: str) -> bool:
+    """Return whether a text can be taken apart as a web address, which names a host."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False  # http://[bad/, http://host:port/
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
 
 
 def path_of(source: str) -> str:

@@ -18,10 +18,15 @@ from urllib3.exceptions import HTTPError
 
 from pipeline.fetch.errors import FetchError
 from pipeline.fetch.pace import Pace, host_of
+from pipeline.fetch.routes import Routes
 
 BLOCK = 1 << 18
-REDIRECTS = 5
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+# So many new bytes make up for the failures before: a flaky line may drop as often as it likes,
+# but one that gives a byte a connection, or crawls, is given up.
+PROGRESS = 1_000_000
+MOST_BYTES = 10**12  # more than any video or archive has, and than most disks hold
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,12 @@ class Patience:
 
 
 def pool(proxy: str | None = None, hosts: int = 16) -> urllib3.PoolManager:
-    """Return the connections that the threads of a process share."""
-    # Body does its own retries, from where it stands.
-    only = urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=REDIRECTS)
-    if proxy:
-        return urllib3.ProxyManager(proxy, num_pools=hosts, maxsize=hosts, retries=only)
-    return urllib3.PoolManager(num_pools=hosts, maxsize=hosts, retries=only)
+    """Return the connections that the threads of a process share.
+
+    Raises:
+        ClipmillError: a proxy that is none, given or of the environment.
+    """
+    return Routes(proxy, hosts)
 
 
 @dataclass
@@ -56,6 +61,7 @@ class Body:
 
     Raises (from the iteration):
         FetchError: what the server says or does in the end, after all retries that make sense.
+        StoppedError: the file of budgets cannot be written.
     """
 
     url: str
@@ -69,9 +75,9 @@ class Body:
     mark: str | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        at, failures = self.start, 0
+        at = firm = self.start
+        failures = 0
         while True:
-            before = at
             try:
                 for block in self._connection(at):
                     at += len(block)
@@ -81,17 +87,17 @@ class Body:
                 raise FetchError(f"{at} bytes read, {self.total - at} more expected")
             except (HTTPError, OSError, FetchError) as error:
                 failure = error if isinstance(error, FetchError) else FetchError(str(error))
-            if at > before:
-                failures = 0  # it moves: a flaky line may drop as often as it likes
+            if at - firm >= PROGRESS:
+                firm, failures = at, 0
             failures += 1
             if failures > self.patience.retries or not failure.passing:
                 raise failure
-            self._pause(failures, failure.after_s)
+            self._pause(failures)
 
-    def _pause(self, failures: int, asked: float | None) -> None:
-        """Wait before the next connection: what the server asks for, or ever longer."""
+    def _pause(self, failures: int) -> None:
+        """Wait before the next connection, ever longer; what the server asked for, `pace` knows."""
         growing = min(self.patience.pause * 2 ** (failures - 1), self.patience.longest_pause)
-        if self.stop.wait(growing if asked is None else asked):
+        if self.stop.wait(growing):
             raise FetchError("interrupted")
 
     def _connection(self, at: int) -> Iterator[bytes]:
@@ -102,10 +108,17 @@ class Body:
             if self.mark:
                 asked["If-Range"] = self.mark
         self.pace.ask(host_of(self.url), self.stop)
+        if self.stop.is_set():
+            raise FetchError("interrupted")
         timeout = urllib3.Timeout(connect=self.patience.connect, read=self.patience.stall)
-        response = self.pool.request(
-            "GET", self.url, headers=asked, preload_content=False, timeout=timeout
-        )
+        try:
+            response = self.pool.request(
+                "GET", self.url, headers=asked, preload_content=False, timeout=timeout
+            )
+        except HTTPError:
+            raise  # some are ValueErrors
+        except ValueError as error:  # an address, here or in a Location, that cannot be taken apart
+            raise FetchError(f"no address that can be asked: {error}", lasting=True) from error
         try:
             skip = self._accept(response, at)
             if skip is None:
@@ -145,14 +158,16 @@ class Body:
             after = self.pace.refused(host_of(self.url), status, heads.get("Retry-After"))
             raise FetchError(f"status {status} {response.reason or ''}".strip(), after, status)
         self.pace.answered(host_of(self.url))
-        skip, length = at, heads.get("Content-Length")
-        total = int(length) if length and length.isdigit() else None
+        skip, total = at, _length(heads.get("Content-Length"))
         if status == 206:
             match = _RANGE.fullmatch(heads.get("Content-Range", ""))
             if not match or int(match[1]) > at:
-                raise FetchError(f"Content-Range {heads.get('Content-Range')!r} for byte {at}")
+                found = heads.get("Content-Range", "")[:80]
+                raise FetchError(f"Content-Range {found!r} for byte {at}")
             skip = at - int(match[1])
             total = None if match[2] == "*" else int(match[2])
+        if total is not None and total > MOST_BYTES:
+            raise FetchError(f"a length of {total} bytes, which no video has", lasting=True)
         mark = heads.get("ETag") or heads.get("Last-Modified")
         if mark and mark.startswith("W/"):
             mark = heads.get("Last-Modified")  # a weak tag promises nothing about bytes
@@ -160,3 +175,17 @@ class Body:
             raise FetchError("the content has changed since the first bytes", changed=True)
         self.mark, self.total = mark, total
         return skip
+
+
+def _length(text: str | None) -> int | None:
+    """Return a Content-Length, which may stand there twice; None where there is none.
+
+    Raises:
+        FetchError: it is no number.
+    """
+    if not text:
+        return None
+    said = {one.strip() for one in text.split(",")}
+    if len(said) > 1 or not _NUMBER.fullmatch(found := said.pop()):
+        raise FetchError(f"Content-Length {text[:80]!r}", lasting=True)
+    return int(found)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from pipeline.fetch.taxonomy import Rule, Then, judge
 
 # Asking again at once is of use; all other statuses are the server's considered answer.
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+# 429 is none of them: it closes the host for all workers, see pace.blocked.
+PASSING = frozenset({408, 425, 500, 502, 503, 504})
+# What a server says ends up in terminals: no character that steers one.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class FetchError(Exception):
-    """One fetch failed. `after_s` is how long the server asked to be left alone, if it did."""
+    """One fetch failed. `after_s` is how long the server asked to be left alone, if it did.
+
+    `changed` says that what is known of the content is worth nothing, `lasting` that asking again
+    at once is of no use. The message holds no control characters and no names and passwords.
+    """
 
     def __init__(
         self,
@@ -17,9 +27,12 @@ class FetchError(Exception):
         after_s: float | None = None,
         status: int | None = None,
         changed: bool = False,
+        lasting: bool = False,
     ) -> None:
-        super().__init__(message)
-        self.message, self.after_s, self.status, self.changed = message, after_s, status, changed
+        self.message = presentable(message)
+        super().__init__(self.message)
+        self.after_s, self.status, self.changed = after_s, status, changed
+        self.lasting = lasting
 
     @property
     def rule(self) -> Rule:
@@ -29,8 +42,13 @@ class FetchError(Exception):
     @property
     def passing(self) -> bool:
         """Whether asking again at once makes sense."""
-        if self.changed or self.message == "interrupted":
+        if self.changed or self.lasting or self.message == "interrupted":
             return False
         if self.status is not None:
             return self.status in PASSING
         return self.rule.then is Then.RETRY
+
+
+def presentable(text: str) -> str:
+    """Return a text without control characters and without the credentials of its addresses."""
+    return _CREDENTIALS.sub("", _CONTROL.sub(" ", text)).strip()

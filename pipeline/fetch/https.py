@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
+from manifests.errors import StoppedError
 from pipeline.acquiring.locate import own_stem
 from pipeline.annotate.sources import is_address
 from pipeline.annotate.walk import is_media
@@ -57,8 +58,7 @@ class Https:
                 if error.rule.then is not Then.PAUSE:
                     yield Refused(unit, error.rule, error.message)
                     return
-                if error.after_s is None:  # else the host rests as long as it asked for
-                    tools.pace.blocked(host_of(url), error.message)
+                tools.pace.blocked(host_of(url), error.message, error.after_s)
 
 
 def name_of(url: str) -> str:
@@ -88,16 +88,32 @@ def download(url: str, name: str, tools: Tools) -> str:
     )
     tools.require_space()
     try:
-        for size in partfile.append(tools.storage, name, note.size, body):
+        for size in partfile.append(tools.storage, name, note.size, _fitting(body, tools)):
             tools.require_space((body.total or 0) - size)
             if body.total is not None and size < body.total:
                 partfile.note(tools.storage, name, partfile.Note(url, size, body.total, body.mark))
-    except FetchError as error:
+    except (FetchError, StoppedError) as error:
         size = tools.storage.size(name + partfile.PART) or 0
-        if error.changed or not size or body.mark is None:
+        changed = isinstance(error, FetchError) and error.changed
+        if changed or not size or body.mark is None:
             partfile.forget(tools.storage, name)
         else:
             partfile.note(tools.storage, name, partfile.Note(url, size, body.total, body.mark))
         raise
     partfile.finish(tools.storage, name)
     return name
+
+
+def _fitting(body: Body, tools: Tools) -> Iterator[bytes]:
+    """Yield a body's blocks, once the disk has room for all of them.
+
+    Raises:
+        FetchError: see Body.
+        StoppedError: the disk would run full; nothing was written yet.
+    """
+    at = body.start
+    for block in body:
+        if at == body.start:
+            tools.require_space((body.total or 0) - at)
+        at += len(block)
+        yield block

@@ -17,6 +17,7 @@ from pipeline.fetch.bring import Bring
 from pipeline.fetch.cvdf.source import Cvdf
 from pipeline.fetch.https import Https
 from pipeline.fetch.pace import Pace, Rates
+from pipeline.fetch.routes import proxy_host
 from pipeline.fetch.selection import Selection
 from pipeline.fetch.source import Source, Tools
 from pipeline.fetch.youtube.youtube import HOST, PER_HOUR, YouTube
@@ -99,7 +100,8 @@ def bringing(dataset: Dataset, network: Network, selection: Selection, ui: Ui) -
     if not serving:
         return []
     per_hour = {HOST: PER_HOUR} if network.per_hour is None else {"": network.per_hour}
-    pace = Pace(Rates(per_hour, network.bytes_s), state_file(), ui.note)
+    via = proxy_host(network.proxy)
+    pace = Pace(Rates(per_hour, network.bytes_s), state_file(), ui.note, via=via)
     found = [
         Bring(
             dataset,

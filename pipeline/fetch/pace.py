@@ -9,24 +9,25 @@ bucket. A paced request costs a millisecond, a host without a budget nothing.
 from __future__ import annotations
 
 import contextlib
-import email.utils
-import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from manifests.console import clock
-from manifests.errors import UnreachableError
+from manifests.errors import StoppedError, UnreachableError
+from pipeline.fetch.hosts import LONGEST_PAUSE_S, Host, asked_s, host_of, read_hosts, write_hosts
 
-BUCKET = 10.0  # requests that may go at once after a rest
+__all__ = ["LONGEST_PAUSE_S", "Host", "Pace", "Rates", "host_of", "read_hosts"]
+
 FIRST_PAUSE_S = 300.0
-LONGEST_PAUSE_S = 7200.0
-MOST_RETRY_AFTER_S = 3600.0
+LEAST_REST_S = 1.0  # of a host that is overloaded, whatever shorter time it names
+MOST_OF_A_REASON = 200  # characters that are kept
+TOLD_S = 5.0  # shorter waits pass in silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,75 +49,61 @@ class Rates:
 
 
 @dataclass
-class Host:
-    """What is known of one host; all times are seconds of the wall clock."""
-
-    tokens: float = BUCKET
-    filled_at: float = 0.0
-    closed_until: float = 0.0
-    blocks: float = 0
-
-    def fill(self, now: float, per_hour: float) -> None:
-        """Add what has come in since; a clock that went back adds nothing, forward one bucket."""
-        elapsed = max(0.0, now - self.filled_at)
-        self.tokens = min(BUCKET, self.tokens + elapsed * per_hour / 3600)
-        self.filled_at = now
-
-    def wait(self, now: float, per_hour: float | None) -> float:
-        """Return the seconds until a request may go; 0 takes one from the bucket."""
-        # A clock that was set back must not close a host for ever.
-        self.closed_until = min(self.closed_until, now + LONGEST_PAUSE_S)
-        closed = self.closed_until - now
-        if closed > 0:
-            return closed
-        if per_hour is None:
-            return 0.0
-        self.fill(now, per_hour)
-        if self.tokens < 1:
-            return (1 - self.tokens) * 3600 / per_hour
-        self.tokens -= 1
-        return 0.0
-
-
-@dataclass
 class Pace:
     """The budgets of all hosts, for all threads of this process and, by `file`, of this machine.
 
-    `say` is told of every pause that all workers take.
+    `say` is told of every pause that all workers take. `via` is the proxy that is asked in between:
+    a host that blocks this address does not block that one.
     """
 
     rates: Rates = Rates()
     file: Path | None = None
     say: Callable[[str], None] = print
     now: Callable[[], float] = time.time
+    via: str = ""
+    _telling: threading.Lock = field(default_factory=threading.Lock)
+    _told: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _hosts: dict[str, Host] = field(default_factory=dict)
     _debt_s: float = 0.0
     _paid_at: float = 0.0
 
     def ask(self, host: str, stop: threading.Event) -> None:
-        """Wait until a request to the host may go; returns at once when `stop` is set."""
+        """Wait until a request to the host may go; returns at once when `stop` is set.
+
+        Raises:
+            StoppedError: the file of budgets cannot be written.
+        """
         rate = self.rates.of(host)
         while not stop.is_set():
             with self._known(host) as known:
                 seconds = known.wait(self.now(), rate)
+                closed = known.closed(self.now())
+                until, why = known.closed_until, known.why
             if seconds <= 0:
                 return
+            if closed > TOLD_S and self._is_news(host, until):
+                at = time.strftime("%H:%M", time.localtime(time.time() + closed))
+                because = f" ({why})" if why else ""
+                self.say(f"{host} is closed to this address until {at}{because}; waiting")
             stop.wait(min(seconds, 5.0))  # another process may have shortened or lengthened it
 
     def refused(self, host: str, status: int, retry_after: str | None) -> float | None:
         """Take note of a refusal; return the seconds that the server asks to be left alone.
 
-        With 429 or 503 and a Retry-After the whole host rests, for all workers.
+        With 503 and a Retry-After the whole host rests, for all workers. A 429 is a block, which
+        whoever goes on with the clip tells of: see `blocked`.
         """
-        seconds = _seconds(retry_after, self.now()) if status in (429, 503) else None
-        if seconds is not None:
+        seconds = asked_s(retry_after, self.now()) if status in (429, 503) else None
+        if seconds is not None and status == 503:
+            seconds = max(seconds, LEAST_REST_S)
             with self._known(host) as known:
-                known.closed_until = max(known.closed_until, self.now() + seconds)
+                if (until := self.now() + seconds) > known.closed_until:
+                    known.closed_until, known.why = until, f"status {status}"
         return seconds
 
-    def blocked(self, host: str, why: str) -> None:
-        """Close a host that blocks this session, for longer each time.
+    def blocked(self, host: str, why: str, at_least_s: float | None = None) -> None:
+        """Close a host that blocks this session, for longer each time and for `at_least_s`.
 
         Raises:
             UnreachableError: it stayed blocked through `give_up` pauses.
@@ -125,13 +112,15 @@ class Pace:
             if known.closed_until > self.now():
                 return  # another worker was told already
             known.blocks += 1
-            pause = min(self.rates.first_pause_s * 2 ** (known.blocks - 1), LONGEST_PAUSE_S)
-            known.closed_until = self.now() + pause
+            growing = self.rates.first_pause_s * 2 ** min(known.blocks - 1, 16)
+            pause = min(max(growing, at_least_s or 0.0), LONGEST_PAUSE_S)
+            known.closed_until, known.why = self.now() + pause, why[:MOST_OF_A_REASON]
             known.tokens = 0.0
             blocks = known.blocks
+            self._is_news(host, known.closed_until)  # no longer: it is told below
         if blocks >= self.rates.give_up:
             raise UnreachableError(
-                f"{host} has blocked this address {blocks} times in a row ({why}). Nothing "
+                f"{host} has blocked this address {blocks:.0f} times in a row ({why}). Nothing "
                 "is lost. Wait some hours, lower --per-hour, or give --cookies or --proxy; then "
                 "run the same command again."
             )
@@ -139,7 +128,7 @@ class Pace:
 
     def answered(self, host: str) -> None:
         """Take note that a host works: the next block, should one come, is the first again."""
-        if self._hosts.get(host, Host()).blocks:
+        if self._hosts.get(self._key(host), Host()).blocks:
             with self._known(host) as known:
                 known.blocks = 0
 
@@ -155,53 +144,42 @@ class Pace:
             self._paid_at, debt = now, self._debt_s
         stop.wait(debt)
 
+    def _key(self, host: str) -> str:
+        return f"{host} via {self.via}" if self.via else host
+
+    def _is_news(self, host: str, until: float) -> bool:
+        """Take note that a closing is told; return whether it was not yet."""
+        with self._telling:
+            # A second is nothing new: another process wrote it.
+            news = until > self._told.get(host, -math.inf) + 1
+            self._told[host] = until
+            return news
+
     @contextlib.contextmanager
     def _known(self, host: str) -> Iterator[Host]:
-        """Give a host's state to look at and change, kept in the file where there is one."""
+        """Give a host's state to look at and change, kept in the file where there is one.
+
+        Raises:
+            StoppedError: the file cannot be written.
+        """
+        key = self._key(host)
         with self._lock:
             if self.file is None or self.rates.of(host) is None:
-                yield self._hosts.setdefault(host, Host(filled_at=self.now()))
+                yield self._hosts.setdefault(key, Host(filled_at=self.now()))
                 return
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{self.file}.lock"):
-                everything = read_hosts(self.file)
-                known = everything.setdefault(host, Host(filled_at=self.now()))
-                before = astuple(known)
-                yield known
-                self._hosts[host] = known
-                if astuple(known) != before:
-                    _write(self.file, everything)
-
-
-def read_hosts(file: Path) -> dict[str, Host]:
-    """Read the budgets; a file that is not there, or no longer readable, is begun anew."""
-    try:
-        values = json.loads(file.read_text())
-        return {host: Host(*map(float, one.values())) for host, one in values.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
-
-
-def _write(file: Path, hosts: dict[str, Host]) -> None:
-    beside = file.with_name(f"{file.name}.new")
-    beside.write_text(json.dumps({name: asdict(host) for name, host in hosts.items()}))
-    beside.replace(file)
-
-
-def host_of(url: str) -> str:
-    """Return the name (and port) under which an address is paced."""
-    return urlsplit(url).netloc.rpartition("@")[2].lower()
-
-
-def _seconds(retry_after: str | None, now: float) -> float | None:
-    """Return a Retry-After (seconds or a date) in seconds, at most an hour; None without one."""
-    if not retry_after:
-        return None
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(retry_after).timestamp() - now
-        except (TypeError, ValueError):
-            return None
-    return min(max(seconds, 0.0), MOST_RETRY_AFTER_S)
+            try:
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                with FileLock(f"{self.file}.lock"):
+                    everything = read_hosts(self.file)
+                    known = everything.setdefault(key, Host(filled_at=self.now()))
+                    before = astuple(known)
+                    yield known
+                    self._hosts[key] = known
+                    if astuple(known) != before:
+                        write_hosts(self.file, everything)
+            except OSError as error:
+                raise StoppedError(
+                    f"{self.file}: the budgets of requests cannot be kept there ({error}). "
+                    "Expected a file that this user may write. Mend that, or set XDG_STATE_HOME to "
+                    "another folder; then run the same command again."
+                ) from error

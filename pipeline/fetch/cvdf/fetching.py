@@ -69,8 +69,7 @@ def blocks(body: Body, tools: Tools) -> Generator[bytes, None, None]:
         except FetchError as error:
             if tools.stop.is_set() or error.rule.then is not Then.PAUSE:
                 raise
-            if error.after_s is None:  # else the host rests as long as it asked for
-                tools.pace.blocked(host_of(body.url), error.message)
+            tools.pace.blocked(host_of(body.url), error.message, error.after_s)
 
 
 def list_at(url: str, tools: Tools) -> bytes | None:

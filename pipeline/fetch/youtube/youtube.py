@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from manifests.errors import ClipmillError, StoppedError
 from manifests.reasons import Reason
-from pipeline.annotate.sources import YOUTUBE
+from pipeline.annotate.sources import YOUTUBE, names_host
 from pipeline.fetch.errors import FetchError
 from pipeline.fetch.pace import host_of
 from pipeline.fetch.source import Arrived, Refused, Tools, Want
@@ -63,7 +63,7 @@ class YouTube:
     ) -> None:
         self._template = template or WATCH
         self._cache, self._small = cache, small
-        if "{id}" not in self._template or not re.match(r"https?://[^/]", self._template):
+        if "{id}" not in self._template or not names_host(self._template):
             raise ClipmillError(
                 f"--youtube {template}; expected a web address with {{id}} where a video's id "
                 "stands, such as https://mirror.example/{id}.mp4."
@@ -131,8 +131,7 @@ class YouTube:
                 "again; what was finished is kept."
             ) from error
         if rule.then is Then.PAUSE:
-            if error.after_s is None:  # else the host rests as long as it asked for
-                tools.pace.blocked(self.host, error.message)
+            tools.pace.blocked(self.host, error.message, error.after_s)
             return True
         if rule.reason is not Reason.NETWORK or failures > tools.patience.retries:
             return False

@@ -1,10 +1,14 @@
 """Bodies over a real server: every drop, stall and lie ends in the right bytes or one error."""
 
+import contextlib
 import itertools
+import socket
 import threading
+import time
 
 import pytest
 
+from manifests.errors import StoppedError
 from pipeline.fetch.body import Body, Patience, pool
 from pipeline.fetch.errors import FetchError
 from pipeline.fetch.pace import Pace, Rates
@@ -40,8 +44,9 @@ def test_drops_are_taken_up_where_they_broke(body, site, fault):
 
 
 def test_a_line_that_drops_for_ever_but_moves_is_followed_to_the_end(body, site, fault):
-    site.faults = lambda path, number: fault(drop_after=250_000)
-    assert b"".join(body()) == DATA
+    site.files["/a.mp4"] = DATA * 3
+    site.faults = lambda path, number: fault(drop_after=700_000)
+    assert b"".join(body()) == DATA * 3
     assert site.asked["/a.mp4"] > QUICK.retries + 2
 
 
@@ -108,16 +113,87 @@ def test_refusals(body, site, fault, status, requests, then):
 
 
 def test_retry_after_is_respected_by_all(body, site, fault):
-    site.faults = lambda path, number: fault(status=429, retry_after="1") if number == 0 else None
-    waits = []
+    site.faults = lambda path, number: fault(status=503, retry_after="0") if number == 0 else None
+    started = time.monotonic()
+    assert b"".join(body()) == DATA
+    assert time.monotonic() - started > 0.9
 
-    class Stop(threading.Event):
-        def wait(self, timeout=None):
-            waits.append(timeout)
-            return super().wait(0)
 
-    assert b"".join(body(stop=Stop())) == DATA
-    assert max(waits) > 0.9
+def test_a_429_is_not_asked_again_at_once(body, site, fault):
+    site.faults = lambda path, number: fault(status=429, retry_after="7")
+    with pytest.raises(FetchError, match="status 429") as raised:
+        list(body())
+    assert site.asked["/a.mp4"] == 1
+    assert raised.value.rule.then is Then.PAUSE and raised.value.after_s == 7
+
+
+def test_a_line_that_gives_next_to_nothing_a_connection_is_given_up(body, site, fault):
+    site.faults = lambda path, number: fault(drop_after=1000)
+    with pytest.raises(FetchError):
+        list(body())
+    assert site.asked["/a.mp4"] == QUICK.retries + 1
+
+
+def test_a_line_that_crawls_is_given_up_however_much_it_moves(body, site, fault):
+    site.faults = lambda path, number: fault(drip=0.05)
+    one = body()
+    one.patience = Patience(stall=5, retries=2, pause=0.01, window=0.2, slowest=100_000)
+    with pytest.raises(FetchError, match="timed out"):
+        list(one)
+    assert site.asked["/a.mp4"] == 3
+
+
+def answer(reply):
+    """Serve one answer, byte by byte as given, to whoever asks; return the address."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(reply)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.getsockname()[1]}/x.mp4"
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (b"200 OK\r\nContent-Length: \xb2", "Content-Length"),
+        (b"200 OK\r\nContent-Length: " + b"9" * 5000, "Content-Length"),
+        (b"200 OK\r\nContent-Length: 5, 6", "Content-Length"),
+        (b"200 OK\r\nContent-Length: 1000000000001", "no video has"),
+        (b"206 OK\r\nContent-Length: 2\r\nContent-Range: bytes 0-1/" + b"9" * 5000, "Content-R"),
+        (b"302 x\r\nContent-Length: 0\r\nLocation: http://[bad/x", "no address"),
+        (b"302 x\r\nContent-Length: 0\r\nLocation: http://a:99999999/x", "99999999"),
+        (b"302 x\r\nContent-Length: 0\r\nLocation: file:///etc/passwd", "No host"),
+        (b"404 \x1b[2J\x1b]0;pwn\x07 not\r\nContent-Length: 0", "status 404 [^\x00-\x1f]*$"),
+    ],
+)
+def test_hostile_answers_are_errors_of_one_fetch(head, found):
+    server, url = answer(b"HTTP/1.1 " + head + b"\r\n\r\nab")
+    with server, pytest.raises(FetchError, match=found):
+        list(Body(url, pool(), Pace(Rates()), QUICK))
+
+
+def test_budgets_that_cannot_be_kept_are_no_fault_of_the_line(body, site, tmp_path):
+    (tmp_path / "afile").write_text("x")
+    one = body()
+    one.pace = Pace(Rates({"": 3600.0}), tmp_path / "afile" / "b")
+    with pytest.raises(StoppedError, match="afile"):
+        list(one)
+    assert not site.asked
+
+
+def test_nothing_is_asked_once_it_is_to_end(body, site):
+    one = body()
+    one.stop.set()
+    with pytest.raises(FetchError, match="interrupted"):
+        list(one)
+    assert not site.asked
 
 
 def test_a_burst_of_errors_passes(body, site, fault):

@@ -1,6 +1,7 @@
 """Budgets, pauses and limits: by a clock of the test's own, and in real processes."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -8,11 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from manifests.errors import StoppedError
-from pipeline.fetch.pace import BUCKET, LONGEST_PAUSE_S, Host, Pace, Rates, host_of
+from manifests.errors import StoppedError, UnreachableError
+from pipeline.fetch.hosts import BUCKET, read_hosts
+from pipeline.fetch.pace import Pace, Rates
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -46,22 +46,6 @@ def test_a_budget_is_kept_over_an_hour():
         times.append(clock.at - 1000)
     assert times[int(BUCKET) - 1] == 0
     assert times[-1] == pytest.approx((70 - BUCKET) * 60, rel=0.01)
-
-
-@given(
-    st.floats(1, 10_000),
-    st.lists(st.tuples(st.sampled_from(["ask", "jump"]), st.floats(-1e6, 1e6)), max_size=40),
-)
-def test_no_jump_of_the_clock_gives_more_than_a_bucket_or_closes_for_ever(rate, events):
-    host, now = Host(filled_at=0.0), 0.0
-    for kind, value in events:
-        if kind == "jump":
-            now += value
-            continue
-        wait = host.wait(now, rate)
-        assert 0 <= wait <= max(3600 / rate, LONGEST_PAUSE_S)
-        assert host.tokens <= BUCKET
-        now += wait
 
 
 def test_a_budget_survives_a_restart_and_is_shared(tmp_path):
@@ -133,24 +117,81 @@ def test_a_block_survives_a_restart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "header", "seconds"),
+    ("status", "header", "asked", "rests"),
     [
-        (429, "120", 120),
-        (503, "7", 7),
-        (429, "99999999", 3600),
-        (429, "-5", 0),
-        (429, "Thu, 01 Jan 1970 00:17:40 GMT", 60),
-        (429, "soon", None),
-        (429, None, None),
-        (404, "120", None),
+        (503, "7", 7, 7),
+        (503, "99999999", 3600, 3600),
+        (503, "-5", 1, 1),
+        (503, "0", 1, 1),
+        (503, "nan", None, 0),
+        (503, "inf", None, 0),
+        (503, "Thu, 01 Jan 1970 00:17:40 GMT", 60, 60),
+        (503, "Mon, 01 Jan 1970 00:00:00 GMT", 1, 1),
+        (503, "soon", None, 0),
+        (503, None, None, 0),
+        (429, "120", 120, 0),
+        (404, "120", None, 0),
     ],
 )
-def test_retry_after(status, header, seconds):
+def test_retry_after(status, header, asked, rests):
     clock = Clock()
-    pace = Pace(Rates(), now=clock)
-    assert pace.refused("h", status, header) == seconds
+    pace = Pace(Rates(), say=lambda text: None, now=clock)
+    assert pace.refused("h", status, header) == asked
     pace.ask("h", clock.event())
-    assert clock.at - 1000 == pytest.approx(seconds or 0)
+    assert clock.at - 1000 == pytest.approx(rests)
+
+
+@pytest.mark.parametrize(
+    ("header", "pauses"),
+    [("0", [300, 600]), ("nan", [300, 600]), (None, [300, 600]), ("500", [500, 600])],
+)
+def test_a_429_is_a_block_whatever_time_it_names(header, pauses):
+    clock, said = Clock(), []
+    pace = Pace(Rates(give_up=3), say=said.append, now=clock)
+    took = []
+    for _ in range(2):
+        before = clock.at
+        pace.blocked("h", "status 429", pace.refused("h", 429, header))
+        pace.ask("h", clock.event())
+        took.append(clock.at - before)
+    assert took == pytest.approx(pauses) and len(said) == 2
+    with pytest.raises(UnreachableError, match="3 times in a row"):
+        pace.blocked("h", "status 429", pace.refused("h", 429, header))
+
+
+def test_a_host_that_an_earlier_run_closed_is_waited_for_aloud_and_once(tmp_path):
+    clock, file, said = Clock(), tmp_path / "b", []
+    rates = Rates({"h": 3600.0})
+    Pace(rates, file, lambda text: None, clock).blocked("h", "captcha")
+    again = Pace(rates, file, said.append, clock)
+    threads = [threading.Thread(target=again.ask, args=("h", clock.event())) for _ in range(3)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    [text] = said
+    assert re.fullmatch(r"h is closed to this address until \d\d:\d\d \(captcha\); waiting", text)
+    again.blocked("h", "captcha")
+    again.ask("h", clock.event())
+    assert len(said) == 2  # the pause of our own is told as such
+
+
+def test_what_is_closed_to_this_address_is_open_to_a_proxy(tmp_path):
+    clock, file = Clock(), tmp_path / "b"
+    rates = Rates({"h": 3600.0})
+    Pace(rates, file, lambda text: None, clock).blocked("h", "captcha")
+    other = Pace(rates, file, now=clock, via="proxy:3128")
+    other.ask("h", clock.event())
+    assert clock.at == 1000
+    assert set(read_hosts(file)) == {"h", "h via proxy:3128"}
+    assert read_hosts(file)["h"].why == "captcha"
+
+
+def test_a_state_folder_that_cannot_be_written_stops_with_its_name(tmp_path):
+    (tmp_path / "afile").write_text("x")
+    file = tmp_path / "afile" / "budgets.json"
+    with pytest.raises(StoppedError, match=r"afile/budgets\.json.*XDG_STATE_HOME"):
+        Pace(Rates({"h": 1.0}), file).ask("h", threading.Event())
 
 
 def test_the_limit_of_bytes_is_shared_by_threads():
@@ -178,7 +219,3 @@ def test_stop_ends_every_wait():
     started = time.monotonic()
     pace.ask("h", stop)
     assert time.monotonic() - started < 4
-
-
-def test_names_of_hosts():
-    assert host_of("https://user:secret@Example.com:8443/a?b") == "example.com:8443"
