@@ -158,4 +158,6 @@ def _why(split: Split, unread: Sequence[Unread]) -> tuple[Rule, str]:
     first = next((one for one in unread if one.reason is Reason.NETWORK), unread[0])
     more = f" ({len(unread) - 1:,} more could not be read)" if len(unread) > 1 else ""
     text = f"it may be in an archive of {split.name} that could not be read: {first.message}{more}"
-    return Rule(Then.RETRY, first.reason, (), line=first.reason is Reason.NETWORK), text
+    # An archive that is gone takes no video down.
+    reason = Reason.NO_SOURCE if first.reason is Reason.REMOVED else first.reason
+    return Rule(Then.RETRY, reason, (), line=reason is Reason.NETWORK), text

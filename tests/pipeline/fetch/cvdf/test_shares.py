@@ -191,7 +191,7 @@ def test_an_archive_that_cannot_be_read_is_told_and_asked_for_again(
     bring(twelve, part=(1, 2))
     rows = bring(twelve, part=(2, 2))  # all others are known by now
     assert numbers(rows, "failed") and numbers(rows, "failed") <= {1, 6, 10, 11}
-    assert {row["reason"] for row in rows.values() if row["reason"]} == {"removed"}
+    assert {row["reason"] for row in rows.values() if row["reason"]} == {"no_source"}
     site.files[part(1)] = data
     rows = bring(twelve, "failed")
     assert numbers(rows) == set(range(10)) and numbers(rows, "failed") == {10, 11}

@@ -197,7 +197,7 @@ def test_an_archive_that_cannot_be_read_is_named(clips, lay, bring, site, fault,
     rows = bring(dataset)
     for number in (1, 3):
         row = rows[stem_of(number)]
-        assert (row["status"], row["reason"]) == ("failed", "removed")
+        assert (row["status"], row["reason"]) == ("failed", "no_source")
         assert f"{site.url}/400/train/part_1.tar.gz: status 404" in row["message"]
     assert rows[stem_of(0)]["status"] == rows[stem_of(2)]["status"] == "done"
     site.asked.clear()
@@ -216,9 +216,9 @@ def test_with_one_archive_a_class_only_its_own_one_is_blamed(clips, lay, bring, 
     rows = bring(dataset)
     assert [rows[stem_of(n)]["reason"] for n in range(4)] == [
         None,
-        "removed",
         "no_source",
-        "removed",
+        "no_source",
+        "no_source",
     ]
 
 

@@ -55,7 +55,7 @@ def test_why_it_is_refused():
     gone = Unread("http://h/a.tar.gz", Reason.REMOVED, "http://h/a.tar.gz: status 404")
     line = Unread("http://h/b.tar.gz", Reason.NETWORK, "http://h/b.tar.gz: timed out")
     assert refused([gone])["x"] == (
-        Reason.REMOVED,
+        Reason.NO_SOURCE,
         "it may be in an archive of kinetics600 val that could not be read: "
         "http://h/a.tar.gz: status 404",
     )
@@ -69,9 +69,9 @@ def test_with_one_archive_a_class_each_clip_blames_its_own():
     classes = {"x": "a", "y": "b", "z": ""}
     found = refused([gone], classes, {"a", "b"}, clips="xyz")
     assert [found[clip][0] for clip in "xyz"] == [
-        Reason.REMOVED,
         Reason.NO_SOURCE,
-        Reason.REMOVED,
+        Reason.NO_SOURCE,
+        Reason.NO_SOURCE,
     ]
     found = refused([odd], classes, {"a", "b"}, clips="xyz")
     assert {reason for reason, _ in found.values()} == {Reason.CORRUPT}
