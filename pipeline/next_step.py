@@ -158,10 +158,16 @@ def after_annotating(dataset: Dataset, lacking: bool, changed: bool) -> str:
 
 def _again(dataset: Dataset, group: Lacking, serve: Serving) -> str:
     """Return the command that may bring a group of failed clips, or nothing."""
+    from pipeline.fetch.network import ASKED_AS
+
     if group.via == LOCAL:
         if (source := _unasked(group, serve)) and source != LOCAL:
             return _command(dataset, source)
         return f"clipmill build --root {shlex.quote(dataset.storage.root)} --retry failed"
+    if group.via in ASKED_AS:  # a mirror, whose address the user knows
+        source = "" if group.reason in _PASSING else _unasked(group, serve)
+        same = f"{_command(dataset, ASKED_AS[group.via])} --youtube ADDRESS --retry failed"
+        return _command(dataset, source) if source else same
     if group.reason in _PASSING:
         return f"{_command(dataset, group.via)} --retry failed"
     if source := _unasked(group, serve):

@@ -18,7 +18,7 @@ from pipeline.clip import Settings
 from pipeline.crew import cores
 from pipeline.decode import Decode
 from pipeline.fetch.bring import Bring
-from pipeline.fetch.network import THREADS, Network, bringing
+from pipeline.fetch.network import ASKED_AS, THREADS, Network, bringing
 from pipeline.pack import Pack
 from pipeline.retrying import Retry
 from pipeline.stage import Summary
@@ -108,7 +108,8 @@ def _downloading(dataset: Dataset, options: Options, ui: Ui) -> Sequence[Downloa
         selection = options.network.selection(dataset, options.retry)
         local = Download(dataset, changed=options.changed, ui=ui, selection=selection)
         bring = bringing(dataset, options.network, selection, ui)
-        parts = {LOCAL: local} | {one.source.name: one for one in bring}
+        named = {ASKED_AS.get(one.source.name, one.source.name): one for one in bring}
+        parts = {LOCAL: local} | named
         chosen = [parts[name] for name in options.network.sources if name in parts]
     tell_waiting(dataset, [one.serves for one in chosen], ui)
     return chosen

@@ -193,7 +193,7 @@ def test_kinetics_from_archives_then_youtube(tmp_path, shared, monkeypatch):
     assert done.returncode == 0, done.stdout + done.stderr
     dataset = Dataset.open(str(tmp_path / "data/k600"))
     assert dataset.parts("samples").num_rows == len(videos)
-    assert {"cvdf", "youtube"} == set(tables.finished(dataset.parts("download"))["via"].to_pylist())
+    assert {"cvdf", "mirror"} == set(tables.finished(dataset.parts("download"))["via"].to_pylist())
 
 
 def test_videos_at_web_addresses(own_videos):

@@ -20,6 +20,7 @@ from pipeline.fetch.pace import Pace, Rates
 from pipeline.fetch.routes import proxy_host
 from pipeline.fetch.selection import Selection
 from pipeline.fetch.source import Source, Tools
+from pipeline.fetch.youtube import mirror
 from pipeline.fetch.youtube.youtube import HOST, PER_HOUR, YouTube
 from pipeline.retrying import Retry
 
@@ -67,6 +68,9 @@ SOURCES: Mapping[str, Callable[[Dataset, Network, Selection], Source]] = {
         state_file().parent / "yt-dlp", network.youtube, network.cookies
     ),
 }
+
+# Name in rows -> name in --source, where they differ.
+ASKED_AS: Mapping[str, str] = {mirror.NAME: "youtube"}
 
 
 def order_of(text: str | None) -> tuple[str, ...]:

@@ -12,11 +12,11 @@ from manifests.errors import ClipmillError
 from pipeline.fetch.errors import FetchError
 from pipeline.fetch.partfile import PART
 from pipeline.fetch.source import Tools
+from pipeline.fetch.youtube import mirror
 from pipeline.fetch.youtube.messages import failure, plain, warned
 from pipeline.fetch.youtube.options import Setting, options
 
 KEPT = 20  # warnings of one video
-_NO_NEWS = "[generic] Falling back"
 
 
 @dataclass
@@ -33,8 +33,6 @@ class Log:
 
     def warning(self, message: str, *, once: bool = False) -> None:
         """Keep it."""
-        if message.startswith(_NO_NEWS):
-            return
         self.lines = [*self.lines, plain(message)][-KEPT:]
 
     def error(self, message: str) -> None:
@@ -42,14 +40,21 @@ class Log:
 
 
 class Session:
-    """A YoutubeDL, made when it is first used and never shared by threads."""
+    """A YoutubeDL, made when it is first used and never shared by threads.
 
-    def __init__(self, tools: Tools, host: str, make: Callable[[], Setting]) -> None:
+    With `direct` an address is a video's file or nothing: no extractor is asked. `answered` says
+    whether anybody has answered since the last look began.
+    """
+
+    def __init__(
+        self, tools: Tools, host: str, make: Callable[[], Setting], direct: bool = False
+    ) -> None:
         import yt_dlp
         from yt_dlp.globals import plugin_dirs
 
         plugin_dirs.value = []  # code that lies about on this machine is not run
-        self._tools, self._host, self.log = tools, host, Log()
+        self._tools, self._host, self._direct, self.log = tools, host, direct, Log()
+        self.answered = False
         self._progress = _Progress(tools)
         setting = replace(make(), logger=self.log, wait=self._wait, hook=self._progress)
         self.ydl: Any = yt_dlp.YoutubeDL(options(setting), auto_init=True)  # type: ignore[arg-type]
@@ -67,11 +72,13 @@ class Session:
         Raises:
             FetchError: there is none that can be had.
         """
-        self.log.lines = []
+        self.log.lines, self.answered = [], False
         try:
-            info = self._judged("", lambda: self.ydl.extract_info(url, download=False))
+            info = self._judged("", lambda: self._asked(url))
         except FetchError as error:
+            self.answered |= error.status is not None
             raise warned(error, self.log.lines) from error
+        self.answered = True
         self._tools.pace.answered(self._host)
         if not isinstance(info, dict) or info.get("_type", "video") != "video":
             raise FetchError("there is a list of videos at this address, one was expected")
@@ -92,6 +99,15 @@ class Session:
         done = self._judged(prefix, lambda: self.ydl.dl(str(out), info))
         if not done or not done[0]:
             raise FetchError("connection broken: yt-dlp gave up without a reason")
+
+    def _asked(self, url: str) -> Any:
+        if not self._direct:
+            return self.ydl.extract_info(url, download=False)
+
+        def answered() -> None:
+            self.answered = True
+
+        return mirror.look(self.ydl, url, answered)
 
     def cookies_for(self, url: str) -> str:
         """Return the cookies for an address as ffmpeg takes them."""

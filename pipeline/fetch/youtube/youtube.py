@@ -7,6 +7,7 @@ what YouTube costs.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import threading
@@ -21,7 +22,7 @@ from pipeline.fetch.errors import FetchError
 from pipeline.fetch.pace import host_of
 from pipeline.fetch.source import Arrived, Refused, Tools, Want
 from pipeline.fetch.taxonomy import Rule, Then
-from pipeline.fetch.youtube import bringing, javascript, names
+from pipeline.fetch.youtube import bringing, javascript, mirror, names
 from pipeline.fetch.youtube.cookies import read_cookies
 from pipeline.fetch.youtube.options import Setting
 from pipeline.fetch.youtube.pieces import SMALL, pieces
@@ -45,13 +46,13 @@ class YouTube:
     """Sources `youtube:ID`, from YouTube or from a mirror that has the videos by id.
 
     `template` is the address of a video with `{id}` in it; videos of more than `small` bytes may
-    be fetched in pieces.
+    be fetched in pieces. A mirror's is that of a file, which comes whole. Rows tell a mirror by its
+    own name: what it lacks may still be on YouTube.
 
     Raises:
         ClipmillError: a template that is none, cookies that cannot be used.
     """
 
-    name = "youtube"
     divides = False
 
     def __init__(
@@ -70,6 +71,7 @@ class YouTube:
             )
         name = urlsplit(self._template).hostname or ""
         self._mirror = name not in OWN_HOSTS
+        self.name = mirror.NAME if self._mirror else "youtube"
         self.host = host_of(self._template) if self._mirror else HOST
         domains = (name,) if self._mirror else DOMAINS
         self._cookies = None if cookies is None else read_cookies(cookies, domains)
@@ -115,7 +117,7 @@ class YouTube:
                     return
                 failures += 1
                 if not self._again(error, failures, tools):
-                    yield Refused(left, error.rule, error.message)
+                    yield Refused(left, self._rule(error, tools), error.message)
                     return
 
     def _again(self, error: FetchError, failures: int, tools: Tools) -> bool:
@@ -139,6 +141,11 @@ class YouTube:
         growing = min(patience.pause * 2 ** (failures - 1), patience.longest_pause)
         tools.stop.wait(growing if error.after_s is None else error.after_s)
         return True
+
+    def _rule(self, error: FetchError, tools: Tools) -> Rule:
+        """Return what an error means here; where somebody answered, the line works."""
+        rule = mirror.meaning(error.rule) if self._mirror else error.rule
+        return dataclasses.replace(rule, line=rule.line and not self._session(tools).answered)
 
     def _bring(self, video: str, wants: list[Want], tools: Tools) -> Iterator[Arrived | Refused]:
         """Look at a video and bring what its clips need.
@@ -167,7 +174,8 @@ class YouTube:
     def _session(self, tools: Tools) -> Session:
         """This thread's YoutubeDL."""
         if not hasattr(self._threads, "session"):
-            self._threads.session = Session(tools, self.host, lambda: self._setting(tools))
+            make = lambda: self._setting(tools)  # noqa: E731
+            self._threads.session = Session(tools, self.host, make, direct=self._mirror)
         return self._threads.session
 
     def _setting(self, tools: Tools) -> Setting:

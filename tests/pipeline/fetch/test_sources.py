@@ -50,7 +50,7 @@ def brought(root):
 
 def test_what_the_archives_lack_or_have_broken_falls_to_youtube(run, root, site):
     run("download", "--source", "cvdf,youtube")
-    assert brought(root) == {"cvdf": 2, "youtube": 4}
+    assert brought(root) == {"cvdf": 2, "mirror": 4}
     before = Counter(site.asked)
     run("download", "--source", "cvdf,youtube")
     assert site.asked == before
@@ -62,11 +62,11 @@ def test_youtube_is_not_asked_for_what_another_machine_may_find_in_its_archives(
     site.files["/400/train/part_1.tar.gz"] = packed({"x/y.txt": b"nothing"})
     command = ("download", "--source", "cvdf,youtube", "--part")
     run(*command, "1/2")
-    assert set(brought(root)) <= {"cvdf", "youtube"} and brought(root)["cvdf"] == 2
-    assert brought(root)["youtube"] <= 1  # the broken one, if it falls to this share
+    assert set(brought(root)) <= {"cvdf", "mirror"} and brought(root)["cvdf"] == 2
+    assert brought(root)["mirror"] <= 1  # the broken one, if it falls to this share
     for part in ("2/2", "1/2"):  # by now it is known what is in none
         run(*command, part)
-    assert brought(root) == {"cvdf": 2, "youtube": 4}
+    assert brought(root) == {"cvdf": 2, "mirror": 4}
     assert max(n for path, n in site.asked.items() if "part_" in path) == 1
     before = Counter(site.asked)
     for part in ("1/2", "2/2"):
@@ -76,7 +76,7 @@ def test_youtube_is_not_asked_for_what_another_machine_may_find_in_its_archives(
 
 def test_the_order_is_the_user_s(run, root, site):
     run("download", "--source", "youtube,cvdf")
-    assert brought(root) == {"youtube": 6}
+    assert brought(root) == {"mirror": 6}
     assert not [path for path in site.asked if path.startswith("/400")]
 
 
@@ -88,7 +88,7 @@ def test_unasked_youtube_is_left_alone(run, root, site):
 
 def test_a_source_that_cannot_be_reached_keeps_none_from_work(run, root):
     done = run("download", "--source", "cvdf,youtube", cvdf=NOBODY, code=3)
-    assert brought(root) == {"youtube": 6}
+    assert brought(root) == {"mirror": 6}
     assert "Going on with what is left" in done.stderr and NOBODY in done.stderr
     assert "Traceback" not in done.stderr
 

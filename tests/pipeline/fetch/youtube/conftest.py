@@ -1,4 +1,4 @@
-"""A mirror on loopback that has videos by id, as files or as pages that tell their length."""
+"""A mirror on loopback that has videos by id; and YouTube, played by pages that tell of videos."""
 
 import json
 import subprocess
@@ -7,9 +7,11 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+from yt_dlp.extractor.youtube import YoutubeIE
 
 from pipeline.fetch.source import Want
 from pipeline.fetch.youtube.youtube import YouTube
+from tests.pipeline.fetch.youtube.acting import played_by
 
 ID = "-u8W9n8IOks"
 LONG_S = 60
@@ -61,25 +63,35 @@ def long_video(tmp_path_factory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def page(site) -> Callable[..., None]:
-    """Put a video's file under the site, and a page /ID that tells its length and size."""
+    """Put a video's file under the site, and at /ID what YouTube's extractor tells of it."""
 
     def put(video: str, file: Path, duration_s: float = LONG_S, size: int | None = None) -> None:
         address = f"/media/{video}{file.suffix}"
         site.files[address] = file
-        told = {
-            "@context": "https://schema.org",
-            "@type": "VideoObject",
-            "name": "a video",
-            "contentUrl": site.url + address,
-            "duration": f"PT{duration_s}S",
-            "encodingFormat": f"video/{file.suffix[1:]}",
-            "contentSize": str(file.stat().st_size if size is None else size),
+        one = {
+            "format_id": "134",
+            "url": site.url + address,
+            "ext": file.suffix[1:],
+            "vcodec": "avc1.4d401e",
+            "acodec": "none",
+            "filesize": file.stat().st_size if size is None else size,
         }
-        script = f'<script type="application/ld+json">{json.dumps(told)}</script>'
-        text = f"<!DOCTYPE html><html><head><title>v</title>{script}</head><body></body></html>"
-        site.files[f"/{video}"] = text.encode()
+        told = {"id": video, "title": "a video", "duration": duration_s, "formats": [one]}
+        site.files[f"/{video}"] = json.dumps(told).encode()
 
     return put
+
+
+@pytest.fixture
+def played(site, tmp_path, monkeypatch) -> Callable[..., YouTube]:
+    """A maker of YouTube itself, its extractor played by the site's pages."""
+
+    def make(**options) -> YouTube:
+        for name, value in played_by(site.url).items():
+            monkeypatch.setattr(YoutubeIE, name, value)
+        return YouTube(tmp_path / "cache", **options)
+
+    return make
 
 
 @pytest.fixture

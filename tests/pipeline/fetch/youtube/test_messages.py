@@ -11,6 +11,7 @@ from pipeline.fetch.errors import FetchError
 from pipeline.fetch.taxonomy import Then
 from pipeline.fetch.youtube.messages import plain
 from pipeline.fetch.youtube.session import Session
+from pipeline.fetch.youtube.youtube import YouTube
 
 ID = "-u8W9n8IOks"
 HINT = YoutubeIE()._youtube_login_hint
@@ -66,9 +67,9 @@ SAID = [
 
 
 @pytest.fixture
-def session(youtube, tools) -> Session:
+def session(tmp_path, tools) -> Session:
     """A session whose only extractor does what `session.acts` does."""
-    one = youtube()._session(tools)
+    one = YouTube(tmp_path)._session(tools)
 
     class ActingIE(InfoExtractor):
         IE_NAME = "youtube"

@@ -50,8 +50,8 @@ def test_what_came_and_lost_its_row_is_not_asked_for_again(site, youtube, want, 
 @pytest.mark.parametrize(
     ("fault_of", "then", "reason"),
     [
-        ({"status": 404}, Then.GONE, Reason.REMOVED),
-        ({"status": 410}, Then.GONE, Reason.REMOVED),
+        ({"status": 404}, Then.RETRY, Reason.NO_SOURCE),
+        ({"status": 410}, Then.RETRY, Reason.NO_SOURCE),
         ({"status": 403}, Then.RETRY, Reason.ACCESS),
         ({"status": 503}, Then.RETRY, Reason.NETWORK),
         ({"page": "<html><body>log in</body></html>"}, Then.RETRY, Reason.NO_FORMAT),
@@ -71,7 +71,7 @@ def test_every_refusal_has_its_reason(
     assert "please report" not in found.message and "\x1b" not in found.message
     assert not found.message.startswith("ERROR")
     asked = site.asked[f"/{ID}.mp4"]
-    assert asked == 1 if then is Then.GONE or reason is Reason.ACCESS else asked >= 1
+    assert asked == 1 if reason in (Reason.NO_SOURCE, Reason.ACCESS) else asked >= 1
 
 
 def test_drops_and_bursts_are_got_through(site, fault, youtube, want, tools, make_video):
@@ -140,6 +140,7 @@ def test_a_block_pauses_all_and_costs_nothing(site, fault, youtube, want, tools,
 
 def test_retry_after_is_respected(site, fault, youtube, want, tools, make_video):
     site.files[f"/{ID}.mp4"] = make_video("own.mp4")
+    tools.pace = Pace(Rates(first_pause_s=0.1), say=lambda text: None)
     site.faults = lambda path, number: fault(status=429, retry_after="1") if number == 0 else None
     began = time.monotonic()
     (found,) = youtube().fetch((want(),), tools)
@@ -206,10 +207,10 @@ def test_eight_threads_at_once_keep_the_bandwidth(
         assert tools.storage.local(one.name).read_bytes() == data
 
 
-def test_pieces_of_a_long_video(site, youtube, page, long_video, want, tools):
+def test_pieces_of_a_long_video(site, played, page, long_video, want, tools):
     page(ID, long_video("mp4"))
     wants = (want(start=1.0, end=2.0), want(start=41.0, end=42.0), want(start=70.0, end=80.0))
-    first, second, refused = youtube("{url}/{{id}}", small=0).fetch(wants, tools)
+    first, second, refused = played(small=0).fetch(wants, tools)
     assert [first.wants, second.wants] == [(wants[0],), (wants[1],)]
     assert first.start_s < 1e-4 and second.start_s == pytest.approx(40.04, abs=1e-4)
     assert refused.rule.reason is Reason.SHORT and refused.wants == [wants[2]]
@@ -218,20 +219,20 @@ def test_pieces_of_a_long_video(site, youtube, page, long_video, want, tools):
     assert sum(sizes) < long_video("mp4").stat().st_size / 2
     assert len(left_of(tools)) == 2
     before = Counter(site.asked)
-    again = list(youtube("{url}/{{id}}", small=0).fetch(wants[:2], tools))
+    again = list(played(small=0).fetch(wants[:2], tools))
     expected = [Arrived([one.wants[0]], one.name, one.start_s) for one in (first, second)]
     assert sorted(again) == sorted(expected)
     assert site.asked == before
 
 
-def test_small_long_videos_and_near_clips_come_whole(site, youtube, page, long_video, want, tools):
+def test_small_long_videos_and_near_clips_come_whole(site, played, page, long_video, want, tools):
     page(ID, long_video("mp4"))
-    (found,) = youtube("{url}/{{id}}").fetch((want(start=1.0, end=2.0),), tools)
+    (found,) = played().fetch((want(start=1.0, end=2.0),), tools)
     assert found.start_s == 0 and tools.storage.size(found.name) == long_video("mp4").stat().st_size
 
 
 def test_a_stop_in_a_piece_leaves_nothing(
-    site, fault, youtube, page, long_video, want, tools, wait_until
+    site, fault, played, page, long_video, want, tools, wait_until
 ):
     page(ID, long_video("mp4"))
     site.faults = lambda path, number: fault(drip=0.02) if path.startswith("/media") else None
@@ -244,7 +245,7 @@ def test_a_stop_in_a_piece_leaves_nothing(
 
     threading.Thread(target=stop).start()
     unit = (want(start=41.0, end=42.0),)
-    assert list(youtube("{url}/{{id}}", small=0).fetch(unit, tools)) == []
+    assert list(played(small=0).fetch(unit, tools)) == []
     assert time.monotonic() - stopped[0] < 3 and left_of(tools) == []
 
 
