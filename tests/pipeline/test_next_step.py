@@ -111,6 +111,17 @@ def test_what_the_archives_lack_may_be_on_youtube(root: Callable[..., Dataset]) 
     assert again(dataset, damaged)[0].command == "clipmill download --source youtube"
 
 
+def test_what_a_mirror_lacks_may_be_on_youtube(root: Callable[..., Dataset]) -> None:
+    asked = frozenset({"cvdf", "mirror"})
+    group = Lacking(5, "youtube:", "failed", "no_source", "mirror", asked)
+    dataset = root("youtube:")
+    assert again(dataset, group)[0].command == "clipmill download --source youtube"
+    same = "clipmill download --source youtube --youtube ADDRESS --retry failed"
+    assert again(dataset, group._replace(reason="network"))[0].command == same
+    asked |= {"youtube"}
+    assert again(dataset, group._replace(asked=asked))[0].command == same
+
+
 @pytest.mark.parametrize(
     "reason", ["network", "access", "geo", "unavailable", "no_format", "unknown"]
 )

@@ -126,6 +126,46 @@ def test_failures_are_rows_and_retry_brings_them(root, site, fault, download):
     assert not parts(root)
 
 
+def test_what_a_mirror_lacks_youtube_is_asked_for(
+    root, site, page, long_video, download, watched, cli
+):
+    site.files.clear()
+    download()
+    rows = states(root).values()
+    assert {(row["status"], row["reason"]) for row in rows} == {("failed", "no_source")}
+    told = json.loads(cli("status", "--root", root, "--json").stdout)
+    assert told["retry"].endswith(("clipmill download --root " + str(root), "--source youtube"))
+    for one in IDS:
+        page(one, long_video("mp4"))
+    line, environment = watched
+    subprocess.run(line, env=environment, check=True, capture_output=True, timeout=60)
+    rows = states(root, "youtube").values()
+    assert len(rows) == 9 and {row["status"] for row in rows} == {"done"}
+
+
+def test_a_dead_line_costs_no_clip_an_attempt(root, download):
+    nobody = ("--youtube", "http://127.0.0.1:9/{id}.mp4", "--time-limit", "10")
+    done = download(*nobody, code=3)
+    assert "127.0.0.1:9 cannot be reached" in done.stderr and not states(root)
+
+
+def test_a_server_that_stalls_delays_no_end(root, site, fault, command, wait_until):
+    site.faults = lambda path, number: fault(stall_after=1000) if number else None
+    line, environment = command
+    process = subprocess.Popen(line, env=environment, stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: sum(site.asked.values()) == 2 * len(IDS), 40)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode in (130, 143), told
+    assert time.monotonic() - began < 7 and b"Traceback" not in told
+    assert not states(root)
+
+
 def test_ctrl_c_ends_within_seconds_and_the_next_run_goes_on(
     root, site, fault, command, download, long_video, wait_until
 ):

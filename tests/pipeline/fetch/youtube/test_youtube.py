@@ -74,6 +74,27 @@ def test_every_refusal_has_its_reason(
     assert asked == 1 if reason in (Reason.NO_SOURCE, Reason.ACCESS) else asked >= 1
 
 
+@pytest.mark.parametrize(
+    ("template", "fault_of", "line"),
+    [
+        ("http://127.0.0.1:9/{{id}}", {}, True),
+        ("http://nobody.invalid/{{id}}", {}, True),
+        ("{url}/{{id}}.mp4", {"stall_after": 0}, False),  # it has begun to answer
+        ("{url}/{{id}}.mp4", {"short_after": 1000}, False),
+        ("{url}/{{id}}.mp4", {"status": 503}, False),
+    ],
+)
+def test_only_where_nobody_answers_it_may_be_the_line(
+    template, fault_of, line, site, fault, youtube, want, tools, make_video
+):
+    site.files[f"/{ID}.mp4"] = make_video("own.mp4")
+    site.faults = lambda path, number: fault(**fault_of)
+    tools.patience = replace(tools.patience, retries=1)
+    (found,) = youtube(template).fetch((want(),), tools)
+    assert isinstance(found, Refused) and found.rule.reason is Reason.NETWORK
+    assert found.rule.line is line, found.message
+
+
 def test_drops_and_bursts_are_got_through(site, fault, youtube, want, tools, make_video):
     site.files[f"/{ID}.mp4"] = make_video("own.mp4", frames=200)
     kinds = [{"status": 503}, {}, {"drop_after": 3000}, {"short_after": 4000}, {"status": 500}]
