@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from manifests.errors import UnreachableError
 from pipeline.fetch.errors import FetchError
 from pipeline.fetch.pace import Pace, host_of
 from pipeline.fetch.routes import Routes
@@ -25,6 +26,7 @@ BLOCK = 1 << 18
 # but one that gives a byte a connection, or crawls, is given up.
 PROGRESS = 1_000_000
 MOST_BYTES = 10**12  # more than any video or archive has, and than most disks hold
+_PROXY_REFUSES = re.compile(r"^status 407\b|Tunnel connection failed: 407\b")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
@@ -61,6 +63,7 @@ class Body:
 
     Raises (from the iteration):
         FetchError: what the server says or does in the end, after all retries that make sense.
+        UnreachableError: the proxy does not let us pass.
         StoppedError: the file of budgets cannot be written.
     """
 
@@ -87,6 +90,11 @@ class Body:
                 raise FetchError(f"{at} bytes read, {self.total - at} more expected")
             except (HTTPError, OSError, FetchError) as error:
                 failure = error if isinstance(error, FetchError) else FetchError(str(error))
+            if _PROXY_REFUSES.search(failure.message):
+                raise UnreachableError(
+                    "The proxy refuses name and password, or asks for them (status 407). Give "
+                    "--proxy http://USER:PASSWORD@HOST:PORT; then run the same command again."
+                )
             if at - firm >= PROGRESS:
                 firm, failures = at, 0
             failures += 1

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from manifests.errors import ClipmillError
+from manifests.errors import ClipmillError, UnreachableError
 from pipeline.fetch.body import Body, Patience, pool
 from pipeline.fetch.errors import FetchError
 from pipeline.fetch.pace import Pace
@@ -37,10 +37,9 @@ def proxy():
                     connection, _ = server.accept()
                     with connection:
                         asked.append(connection.recv(65536))
-                        answer = (
-                            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
-                        )
-                        connection.sendall(answer + b"proxy")
+                        status = b"407 no" if b"nobody" in asked[-1] else b"200 OK"
+                        head = b"HTTP/1.1 " + status + b"\r\nContent-Length: 5\r\n\r\n"
+                        connection.sendall(head + b"proxy")
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"127.0.0.1:{server.getsockname()[1]}", asked
@@ -67,6 +66,14 @@ def test_a_tunnel_is_asked_for_with_name_and_password(proxy):
     assert asked[0].startswith(b"CONNECT example.test:443")
     assert b"proxy-authorization: basic " in asked[0].lower()
     assert "secret" not in raised.value.message
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_refuses_us_costs_no_clip_an_attempt(proxy, scheme):
+    address, asked = proxy
+    with pytest.raises(UnreachableError, match="status 407") as raised:
+        read(f"{scheme}://nobody.test/a.mp4", f"http://user:secret@{address}")
+    assert len(asked) == 1 and "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])

@@ -10,6 +10,7 @@ from pipeline.fetch.pace import Rates
 
 def test_a_list_through_drops(site, fault, tools):
     site.files["/l"] = b"https://a/b.tar.gz\n" * 9000
+    tools.pace.rates = Rates(first_pause_s=0.05)
     faults = {0: {"status": 503}, 1: {"drop_after": 90_000}, 2: {"status": 429}}
     site.faults = lambda path, number: fault(**faults.get(number, {}))
     assert list_at(f"{site.url}/l", tools) == site.files["/l"]

@@ -93,7 +93,9 @@ def test_a_base_has_no_slash_at_its_end(text):
     assert base_of(text) == encoded(text.strip()).rstrip("/")
 
 
-@pytest.mark.parametrize("text", ["", "/mnt/x", "s3://kinetics", "h:8000", "http://"])
+@pytest.mark.parametrize(
+    "text", ["", "/mnt/x", "s3://kinetics", "h:8000", "http://", "http://[x/", "http://h:x/"]
+)
 def test_a_base_is_a_web_address(text):
     with pytest.raises(ClipmillError, match="--cvdf"):
         base_of(text)
