@@ -26,9 +26,9 @@ def environment(monkeypatch):
 
 
 @pytest.fixture
-def proxy():
+def proxy(site):
     """A proxy that has one answer for all, and the heads of what it was asked."""
-    asked = []
+    asked, there = [], site.url + "/a.mp4"
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve():
@@ -38,6 +38,8 @@ def proxy():
                     with connection:
                         asked.append(connection.recv(65536))
                         status = b"407 no" if b"nobody" in asked[-1] else b"200 OK"
+                        if b"elsewhere" in asked[-1]:
+                            status = b"302 there\r\nLocation: " + there.encode()
                         head = b"HTTP/1.1 " + status + b"\r\nContent-Length: 5\r\n\r\n"
                         connection.sendall(head + b"proxy")
 
@@ -101,6 +103,8 @@ def test_a_redirect_is_routed_anew(proxy, monkeypatch, site, fault):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     assert read(site.url + "/a.mp4") == b"proxy"
     assert site.asked["/a.mp4"] == 1 and asked[0].startswith(b"GET http://example.test/b.mp4")
+    site.files["/a.mp4"], site.faults = b"direct", lambda path, number: None
+    assert read("http://elsewhere.test/c.mp4") == b"direct" and len(asked) == 2
 
 
 @pytest.mark.parametrize(
