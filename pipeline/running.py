@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +73,11 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summa
         return []
     summaries: list[Summary] = []
     unreachable: UnreachableError | None = None
+    end = time.monotonic() + ((options.network and options.network.seconds) or math.inf)
     for one in stages:
+        if time.monotonic() >= end:
+            ui.note(f"{_title(one)}: not begun, the time limit is over")
+            continue
         try:
             summaries.append(_run(dataset, one, options, ui))
         except UnreachableError as error:
@@ -131,6 +137,7 @@ def _show_plan(dataset: Dataset, one: stage.Stage[Any], retry: Retry, ui: Ui) ->
     left, number = stage.remaining(dataset, one.plans)
     plan = one.plan(retry, number)
     values: dict[str, Any] = {"left_of_last_plan": len(left), "new": len(plan)}
+    title = _title(one) if isinstance(one, Bring) else one.name
     if one.name == "pack":
         shards = Counter(plan["split"].to_pylist())
         values["splits"] = dict(shards)
@@ -138,8 +145,8 @@ def _show_plan(dataset: Dataset, one: stage.Stage[Any], retry: Retry, ui: Ui) ->
         values["bytes"] = len(plan) * sample_bytes(dataset.spec)
         ui.note(f"about {size(values['bytes'])} in {values['shards']} new shards")
     rows = [(key, str(value)) for key, value in values.items()]
-    ui.table(f"{one.name} would do", ("what", "clips"), rows)
-    ui.finish({one.name: values, "dry_run": True})
+    ui.table(f"{title} would do", ("what", "clips"), rows)
+    ui.finish({title: values, "dry_run": True})
 
 
 def _show(summaries: Sequence[Summary], ui: Ui) -> None:

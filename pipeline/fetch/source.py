@@ -89,7 +89,9 @@ class Source(Protocol):
 
     @property
     def host(self) -> str:
-        """The host of whose budget each unit takes one request; empty where there is none."""
+        """The host of whose budget each unit takes one request; empty where each unit is a tuple
+        of clips whose source names its own.
+        """
         ...
 
     @property
