@@ -67,7 +67,9 @@ def youtube(patient: Patient) -> Finding:
     import yt_dlp
     from yt_dlp.utils import YoutubeDLError
 
+    from pipeline.fetch.errors import FetchError
     from pipeline.fetch.youtube.javascript import RUNTIMES
+    from pipeline.fetch.youtube.mirror import look
     from pipeline.fetch.youtube.youtube import WATCH
 
     url = (patient.youtube or WATCH).replace("{id}", VIDEO)
@@ -88,8 +90,11 @@ def youtube(patient: Patient) -> Finding:
         options["proxy"] = patient.proxy
     try:
         with yt_dlp.YoutubeDL(options) as session:
-            facts: Any = session.extract_info(url, download=False)
-    except (YoutubeDLError, OSError) as error:
+            if patient.youtube:
+                facts: Any = look(session, url, lambda: None)
+            else:
+                facts = session.extract_info(url, download=False)
+    except (YoutubeDLError, OSError, FetchError) as error:
         return _trouble(url, str(error))
     formats = facts.get("formats") or []
     if not formats:

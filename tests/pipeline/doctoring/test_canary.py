@@ -73,7 +73,9 @@ def test_a_refusal_is_told_as_the_taxonomy_has_it(
 def test_a_page_instead_of_an_answer(
     ask: Ask, site: Any, fault: Callable[..., Any], patient: Callable[..., Patient]
 ) -> None:
-    site.faults = lambda path, number: fault(page="<html><title>Log in to the hotel</title></html>")
+    site.faults = lambda path, number: fault(
+        page='<html><title>Log in to the hotel</title><video src="/a.mp4"></video></html>'
+    )
     assert ask(site, patient).level == "warn"
 
 
