@@ -125,6 +125,17 @@ def test_once_all_archives_are_known_each_share_refuses_its_own(twelve, bring, a
     assert not asked() and [rows[stem_of(n)]["attempt"] for n in (10, 11)] == [2, 2]
 
 
+def test_what_is_known_to_be_in_another_s_archive_is_left_to_it(twelve, bring, asked):
+    for at in (1, 2, 1):
+        bring(twelve, part=(at, 2))
+    for name in twelve.storage.list("manifests/download"):
+        twelve.storage.delete(f"manifests/download/{name}")
+    asked()
+    rows = bring(twelve, part=(1, 2))
+    assert numbers(rows) == {0, 2, 4, 5, 7, 9} and numbers(rows, "failed") <= {10, 11}
+    assert numbers(bring(twelve, part=(2, 2))) == set(range(10)) and not asked()
+
+
 def test_more_shares_than_archives(twelve, bring, asked, site):
     assert bring(twelve, part=(6, 7)) == {}
     assert set(asked()) <= {MENDED}
