@@ -10,18 +10,14 @@ from __future__ import annotations
 import csv
 import json
 import random
-import resource
 import string
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from machine import about, keep
+from machine import about, in_child, keep, measured
 
-REPO = Path(__file__).resolve().parents[1]
 CLIPS = {"train": 400_000, "val": 30_000, "test": 50_000}
 CLASSES = 600
 ALPHABET = string.ascii_letters + string.digits + "_-"
@@ -76,16 +72,6 @@ def status(root: str) -> None:
     reporting.show(reporting.status(Dataset.open(root), None), Ui())
 
 
-def measured(*arguments: str, script: str = __file__) -> dict[str, Any]:
-    """Run one step of a script in a child; return its wall and processor seconds and peak MB."""
-    started = time.monotonic()
-    command = [sys.executable, str(Path(script).resolve()), *arguments]
-    child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    seconds = time.monotonic() - started
-    used = json.loads(child.stdout.splitlines()[-1])
-    return {"seconds": round(seconds, 2), **used}
-
-
 def main() -> None:
     """Measure both verbs, twice, and keep what came of it."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -96,18 +82,11 @@ def main() -> None:
         result: dict[str, Any] = {"machine": about(), "clips": sum(CLIPS.values())}
         for name, videos in (("", ""), ("_with_videos", str(empty))):
             root = f"{temporary}/root{name}"
-            result[f"annotate{name}"] = measured("annotate", str(lists), root, videos)
-            result[f"status{name}"] = measured("status", root)
+            result[f"annotate{name}"] = measured(__file__, "annotate", str(lists), root, videos)
+            result[f"status{name}"] = measured(__file__, "status", root)
     print(json.dumps(result, indent=1))
     print("written to", keep("annotate", result))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        sys.path.insert(0, str(REPO))
-        {"annotate": annotate, "status": status}[sys.argv[1]](*sys.argv[2:])
-        mine = resource.getrusage(resource.RUSAGE_SELF)
-        cpu = round(mine.ru_utime + mine.ru_stime, 2)
-        print(json.dumps({"cpu_seconds": cpu, "peak_mb": round(mine.ru_maxrss * 1024 / 1e6)}))
-    else:
-        main()
+    main() if len(sys.argv) == 1 else in_child({"annotate": annotate, "status": status})

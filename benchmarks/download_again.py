@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from annotate import CLIPS, REPO, annotate, measured, write_lists
-from machine import about, keep
+from annotate import CLIPS, annotate, write_lists
+from machine import about, in_child, keep, measured
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -77,8 +76,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["XDG_STATE_HOME"] = temporary
         root = f"{temporary}/root"
-        measured("prepare", root, script=__file__)
-        runs = [measured("again", root, script=__file__) for _ in range(3)]
+        measured(__file__, "prepare", root)
+        runs = [measured(__file__, "again", root) for _ in range(3)]
         result = {"machine": about(), "clips": sum(CLIPS.values()), "first": runs[0]}
         result["again"] = runs[1:]
     print(json.dumps(result, indent=1))
@@ -86,11 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        sys.path.insert(0, str(REPO))
-        {"prepare": prepare, "again": again}[sys.argv[1]](*sys.argv[2:])
-        mine = resource.getrusage(resource.RUSAGE_SELF)
-        cpu = round(mine.ru_utime + mine.ru_stime, 2)
-        print(json.dumps({"cpu_seconds": cpu, "peak_mb": round(mine.ru_maxrss * 1024 / 1e6)}))
-    else:
-        main()
+    main() if len(sys.argv) == 1 else in_child({"prepare": prepare, "again": again})

@@ -7,6 +7,11 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +45,22 @@ def keep(name: str, values: dict[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(values, indent=1) + "\n")
     return path
+
+
+def measured(script: str, *arguments: str) -> dict[str, Any]:
+    """Run one step of a script in a child; return its wall and processor seconds and peak MB."""
+    started = time.monotonic()
+    command = [sys.executable, str(Path(script).resolve()), *arguments]
+    child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    seconds = time.monotonic() - started
+    used = json.loads(child.stdout.splitlines()[-1])
+    return {"seconds": round(seconds, 2), **used}
+
+
+def in_child(steps: Mapping[str, Callable[..., None]]) -> None:
+    """Do the step that the command line names, and print what this process has used for it."""
+    sys.path.insert(0, str(RESULTS.parents[1]))
+    steps[sys.argv[1]](*sys.argv[2:])
+    mine = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = round(mine.ru_utime + mine.ru_stime, 2)
+    print(json.dumps({"cpu_seconds": cpu, "peak_mb": round(mine.ru_maxrss * 1024 / 1e6)}))
