@@ -30,6 +30,7 @@ class Fault:
     cut_at: int | None = None  # the body ends early, and Content-Length says so too: a lie
     stall_after: int | None = None
     drip: float = 0.0  # seconds for each 1,024 bytes
+    hold: threading.Event | None = None  # the body comes when it is set
     location: str | None = None
     no_ranges: bool = False
     page: str | None = None  # an HTML page instead of the file
@@ -115,6 +116,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             x for x in (fault.drop_after, fault.short_after, fault.stall_after) if x is not None
         ]
         whole = len(data)
+        if fault.hold is not None:
+            self.wfile.flush()
+            fault.hold.wait(60)
         data = data[: min([*ends, whole])]
         size = 1024 if fault.drip else 1 << 16
         for at in range(0, len(data), size):

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -222,13 +223,14 @@ def test_machines_with_folders_of_their_own_merge_by_copying(root, site, downloa
 
 
 def test_the_second_process_on_a_share_is_told_so(root, site, fault, download, wait_until):
-    site.faults = lambda path, number: fault(drip=0.3)
+    hold = threading.Event()
+    site.faults = lambda path, number: fault(hold=hold)
     command = [sys.executable, str(REPO / "clipmill.py"), "download", "--root", str(root), "-q"]
-    first = subprocess.Popen([*command, "--part", "1/2", "--jobs", "1"])
-    wait_until(lambda: bool(site.sent), 30)
+    first = subprocess.Popen([*command, "--part", "1/2"])
+    wait_until(lambda: bool(site.asked), 30)
     for options in (["--part", "1/2"], []):
         assert "already running" in download(root, *options, code=3).stderr
-    site.faults = lambda path, number: None
+    hold.set()
     download(root, "--part", "2/2")
     assert first.wait(60) == 0
     assert len(states(root)) == 12 and set(site.asked.values()) == {1}
