@@ -44,7 +44,7 @@ def clock(patient: Patient) -> Finding:
 
 def _stamps(patient: Patient) -> Iterator[tuple[float, str]]:
     """Yield moments that should be past, as seconds of the wall clock, with what they are of."""
-    from pipeline.fetch.pace import read_hosts
+    from pipeline.fetch.hosts import read_hosts
 
     if match := _DATE.match(metadata.version("yt-dlp")):
         year, month, day = map(int, match.groups())

@@ -18,7 +18,8 @@ from urllib3.exceptions import HTTPError
 
 from manifests.errors import UnreachableError
 from pipeline.fetch.errors import FetchError
-from pipeline.fetch.pace import Pace, host_of
+from pipeline.fetch.hosts import host_of
+from pipeline.fetch.pace import Pace
 from pipeline.fetch.routes import Routes
 
 BLOCK = 1 << 18

@@ -17,7 +17,7 @@ from pipeline.annotate.walk import is_media
 from pipeline.fetch import partfile
 from pipeline.fetch.body import Body
 from pipeline.fetch.errors import FetchError
-from pipeline.fetch.pace import host_of
+from pipeline.fetch.hosts import host_of
 from pipeline.fetch.source import Arrived, Refused, Tools, Want
 from pipeline.fetch.taxonomy import Then
 

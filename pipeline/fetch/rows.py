@@ -21,10 +21,10 @@ from pipeline import outcome
 from pipeline.acquiring.facts import facts
 from pipeline.acquiring.finding import File
 from pipeline.fetch.check import require_span, require_whole
+from pipeline.fetch.hosts import host_of
 from pipeline.fetch.kept import Kept
 from pipeline.fetch.lines import Lines
 from pipeline.fetch.litter import forget
-from pipeline.fetch.pace import host_of
 from pipeline.fetch.source import Arrived, Refused, Source, Tools, Want
 from pipeline.fetch.taxonomy import Then
 from pipeline.retrying import STATE

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pipeline.fetch.pace import LONGEST_PAUSE_S, read_hosts
+from pipeline.fetch.hosts import LONGEST_PAUSE_S, read_hosts
 
 
 def budgets(file: Path, now: float) -> list[dict[str, Any]]:

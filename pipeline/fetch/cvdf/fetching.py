@@ -12,7 +12,7 @@ from manifests.errors import ClipmillError, UnreachableError
 from manifests.reasons import Reason
 from pipeline.fetch.body import Body
 from pipeline.fetch.errors import FetchError
-from pipeline.fetch.pace import host_of
+from pipeline.fetch.hosts import host_of
 from pipeline.fetch.source import Tools
 from pipeline.fetch.taxonomy import Then
 

@@ -18,7 +18,7 @@ from pipeline.fetch.cvdf.layout import CVDF, LAYOUTS, archives_in, base_of, in_q
 from pipeline.fetch.cvdf.planning import Unit, by_split, deal, mended_first, units_of
 from pipeline.fetch.cvdf.reading import read
 from pipeline.fetch.cvdf.wanted import Allowance, Split, refusals
-from pipeline.fetch.pace import host_of
+from pipeline.fetch.hosts import host_of
 from pipeline.fetch.selection import EVERYTHING, Selection
 from pipeline.fetch.source import Arrived, Refused, Tools, Want
 

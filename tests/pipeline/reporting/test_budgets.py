@@ -3,7 +3,8 @@
 import threading
 from pathlib import Path
 
-from pipeline.fetch.pace import LONGEST_PAUSE_S, Pace, Rates
+from pipeline.fetch.hosts import LONGEST_PAUSE_S
+from pipeline.fetch.pace import Pace, Rates
 from pipeline.reporting.budgets import budgets
 
 NOW = 1_800_000_000.0
