@@ -90,7 +90,7 @@ def inspect(
 def verify(*, root: Root, say: Say) -> None:
     """Re-hash every shard and compare every sample with its row; exit with 1 on damage."""
     from manifests.dataset import Dataset
-    from pipeline import verify as checking
+    from pipeline.verifying import verify as checking
 
     with ends(say) as ui:
         report = checking.verify(Dataset.open(root), ui)

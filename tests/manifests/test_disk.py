@@ -23,7 +23,7 @@ import pytest
 from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
-from pipeline.verify import verify
+from pipeline.verifying.verify import verify
 
 GROWING = ("download", "pack", "shards", "samples")
 TABLES = ("clips", "labels", "splits", *GROWING)

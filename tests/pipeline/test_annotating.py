@@ -17,7 +17,7 @@ from manifests.spec import ClipSpec
 from pipeline import annotating, running
 from pipeline.annotate.folder import read_folder
 from pipeline.status import status
-from pipeline.verify import verify
+from pipeline.verifying.verify import verify
 
 SPEC = ClipSpec(frames=4, rate=2, height=16, width=16)
 Stages = Callable[..., dict[str, Any]]

@@ -21,7 +21,7 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import StoppedError
 from pipeline import pack, stage
-from pipeline.verify import verify
+from pipeline.verifying.verify import verify
 
 Stages = Callable[..., dict[str, Any]]
 REPO = Path(__file__).resolve().parents[2]

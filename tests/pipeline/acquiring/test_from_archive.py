@@ -19,7 +19,7 @@ from pipeline.acquiring.finding import Span, own_folders
 from pipeline.acquiring.from_archive import Names, take_out
 from pipeline.acquiring.locate import is_own
 from pipeline.annotate.sources import source_of
-from pipeline.verify import verify
+from pipeline.verifying.verify import verify
 
 Make = Callable[..., Any]
 NAMES = ("run/a.avi", "run/b.avi", "jump/c.avi", "jump/d & [e];.avi")  # in the folder `mine`

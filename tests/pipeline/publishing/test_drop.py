@@ -22,7 +22,7 @@ from pipeline.publishing.drop import drop, show
 from pipeline.publishing.freeze import frozen_rows
 from pipeline.status import show as show_status
 from pipeline.status import status
-from pipeline.verify import verify
+from pipeline.verifying.verify import verify
 from shards.stream import Stream, read_samples
 
 Annotated = Callable[..., Dataset]

@@ -13,7 +13,7 @@ import pytest
 from manifests import leftovers, tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
-from pipeline.verify import verify
+from pipeline.verifying.verify import verify
 
 
 @pytest.fixture
