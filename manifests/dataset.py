@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests import schema, tables
+from manifests import schema, sealed, tables
 from manifests.errors import ClipmillError, unknown
 from manifests.rows import Annotation
 from manifests.spec import ClipSpec
@@ -342,7 +342,7 @@ def _toml(dataset: Dataset) -> str:
         "[spec]",
         *(f"{key} = {json.dumps(value)}" for key, value in dataset.spec.as_dict().items()),
     ]
-    return "\n".join(lines) + "\n"
+    return sealed.seal_text("\n".join(lines) + "\n")
 
 
 def _quoted(text: str) -> str:

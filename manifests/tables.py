@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests import schema
+from manifests import schema, sealed
 from manifests.errors import ClipmillError
 from manifests.storage import Storage
 
@@ -57,11 +57,13 @@ def _whole(name: str, table: pa.Table) -> pa.Table:
 
 
 def encode(name: str, table: pa.Table, metadata: dict[str, str] | None = None) -> bytes:
-    """Return the table as zstd parquet with clipmill's metadata."""
+    """Return the table as zstd parquet with clipmill's metadata and a digest of all its bytes."""
     sink = pa.BufferOutputStream()
     marked = schema.marked(name, metadata or {})
-    pq.write_table(table.cast(marked), sink, compression="zstd", write_page_checksum=True)
-    return sink.getvalue().to_pybytes()
+    with pq.ParquetWriter(sink, marked, compression="zstd", write_page_checksum=True) as out:
+        out.write_table(table.cast(marked))
+        out.add_key_value_metadata({sealed.KEY: sealed.EMPTY})
+    return sealed.seal(sink.getvalue().to_pybytes())
 
 
 def decode(
@@ -74,6 +76,11 @@ def decode(
     Raises:
         ClipmillError: damaged, foreign, of another version or with other columns.
     """
+    if sealed.intact(data) is False:
+        raise ClipmillError(
+            f"{where} is damaged (its bytes do not have the digest it carries); expected the "
+            f"table {name!r}. {cure}"
+        )
     try:
         # Threads gain nothing below a megabyte and cost most of the time there.
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
@@ -85,6 +92,7 @@ def decode(
             f"table {name!r}. {cure}"
         ) from error
     metadata = schema.check(table.schema, name, where)
+    metadata.pop(sealed.KEY, None)
     return table.replace_schema_metadata(None), metadata
 
 

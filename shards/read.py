@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import os
 import tarfile
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -114,19 +115,28 @@ def scan(path: Path, shard: str, spec: ClipSpec) -> Iterator[tuple[Sample, dict[
     Raises:
         ValueError: not a whole shard of this spec; the message says where it breaks.
     """
+    try:
+        with path.open("rb") as file:
+            yield from scan_file(file, shard, spec)
+    except OSError as error:
+        raise ValueError(f"not a whole tar ({error})") from error
+
+
+def scan_file(file: Any, shard: str, spec: ClipSpec) -> Iterator[tuple[Sample, dict[str, Any]]]:
+    """As `scan`, of a file that is open for reading, at its start."""
     extension = EXTENSION[spec.codec]
     skip = NPY_HEADER if spec.codec == "raw" else 0
     index = 0
     try:
-        with tarfile.open(path, "r:") as tar:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
             group: dict[str, tuple[int, bytes]] = {}
             key, end = "", 0
             for member in tar:
                 stem, _, ending = member.name.partition(".")
                 if not member.isreg() or (group and stem != key) or ending in group:
                     raise ValueError(f"member {member.name!r} does not belong there")
-                file = tar.extractfile(member)
-                data = file.read() if file else b""
+                content = tar.extractfile(member)
+                data = content.read() if content else b""
                 if len(data) != member.size:
                     raise ValueError(f"member {member.name!r} is cut short")
                 key, group[ending] = stem, (member.offset_data, data)
@@ -139,18 +149,17 @@ def scan(path: Path, shard: str, spec: ClipSpec) -> Iterator[tuple[Sample, dict[
                     group, index = {}, index + 1
             if group:
                 raise ValueError(f"sample {key!r} lacks members")
-            _require_end(path, end)
+            _require_end(file, end)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ValueError(f"not a whole tar ({error})") from error
 
 
-def _require_end(path: Path, end: int) -> None:
+def _require_end(file: Any, end: int) -> None:
     """A tar ends with zeros up to a whole record; tarfile ends in silence at any bad header."""
-    with path.open("rb") as file:
-        file.seek(end)
-        tail = file.read()
-    record = tarfile.RECORDSIZE
-    if end + len(tail) != -(-(end + 2 * BLOCK) // record) * record or tail.strip(b"\0"):
+    size, record = file.seek(0, os.SEEK_END), tarfile.RECORDSIZE
+    whole = size == -(-(end + 2 * BLOCK) // record) * record
+    file.seek(end)
+    if not whole or file.read().strip(b"\0"):
         raise ValueError("the tar has no end mark: it is cut, or a header is damaged")
 
 
