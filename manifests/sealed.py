@@ -3,15 +3,15 @@
 One flipped bit is noticed anywhere: parquet's own page checksums guard the values alone, not the
 footer around them. xxh3 runs at some 10 GB/s.
 
-|pages...|footer ... clipmill.digest <0x18 0x10> 0123456789abcdef ...|PAR1|
-          hashed with 16 zeros in place of    ^ the digest itself
+|pages...|footer ... clipmill.seal <0x18 0x10> 0123456789abcdef ...|PAR1|
+          hashed with 16 zeros in place of  ^ the digest itself
 """
 
 from __future__ import annotations
 
 import xxhash
 
-KEY = "clipmill.digest"
+KEY = "clipmill.seal"
 EMPTY = "0" * 16
 """What stands for the digest while the file is written, as a value of the footer's metadata."""
 _LINE = "# digest of all lines above: "
