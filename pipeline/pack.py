@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -21,11 +22,14 @@ from manifests.storage import Storage, open_storage
 from pipeline import outcome, plans
 from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make
 from pipeline.crew import in_processes
+from pipeline.packing.choosing import EVERYTHING, Choice
+from pipeline.packing.costs import Costs
+from pipeline.packing.forecast import Forecast, forecast
 from pipeline.packplan import plan_shards, shard_split
 from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from pipeline.video.errors import VideoError
-from shards.format import Sample, sample_bytes
+from shards.format import Sample
 from shards.read import file_sha256, scan
 from shards.write import Written, shard_path, shard_row, write_shard
 
@@ -47,28 +51,44 @@ class Pack:
     dataset: Dataset
     settings: Settings
     shard_bytes: int | None = None
+    choice: Choice = EVERYTHING
     name: str = "pack"
     plans: str = "pack"
     folders: tuple[str, ...] = ("shards",)
 
     def plan(self, retry: Retry, number: int) -> pa.Table:
-        """Return the shards to write: acquired clips that are neither packed nor failed."""
+        """Return the shards to write: acquired clips that are neither packed nor failed.
+
+        Reads tables; for jpeg a few clips are decoded where no shard tells how large they become.
+        """
         splits_of = self.dataset.splits_of(None)
+        self.choice.require(splits_of)
         undecodable = _failed(self.dataset.parts("decode")) if retry == "none" else set()
-        wanted = (
-            (clip, shard_split(splits_of.get(clip, ())))
-            for clip in acquired(self.dataset)["clip_id"].to_pylist()
-            if clip not in undecodable
-        )
+        outcomes = self.dataset.parts(self.name, STATE)
+        there = self.choice.of_splits(acquired(self.dataset)["clip_id"].to_pylist(), splits_of)
+        decodable = [clip for clip in there if clip not in undecodable]
+        begun = set(outcomes["clip_id"].to_pylist()) if self.choice.limit else ()
+        chosen = self.choice.first(decodable, begun, self.dataset.seed)
+        wanted = ((clip, shard_split(splits_of.get(clip, ()))) for clip in chosen)
+        todo = pending(wanted, outcomes, retry)
         rows = plan_shards(
-            pending(wanted, self.dataset.parts(self.name, STATE), retry),
-            sample_bytes=sample_bytes(self.settings.spec),
+            todo,
+            sample_bytes=self.costs.sample_bytes([clip for clip, *_ in todo]) if todo else 1,
             shard_bytes=self.shard_bytes,
             seed=self.dataset.seed,
             generation=number,
             next_index=self._next_index(),
         )
         return tables.from_rows("plans/pack", rows)
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What clips come to; the trial that it may need is made once."""
+        return Costs(self.dataset, self.settings)
+
+    def forecast(self, todo: pa.Table, workers: int) -> Forecast:
+        """Return what the rows of a plan will come to."""
+        return forecast(self.dataset, self.costs, todo, workers)
 
     def _next_index(self) -> dict[str, int]:
         """Where each split's shard numbers go on after all that was ever planned."""

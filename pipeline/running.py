@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from manifests.console import Ui, clock, size
+import pyarrow as pa
+
+from manifests.console import Ui, clock
 from manifests.dataset import Dataset
 from manifests.errors import UnreachableError
 from manifests.reasons import MEANING, Reason
@@ -22,16 +24,17 @@ from pipeline.decode import Decode
 from pipeline.fetch.bring import Bring
 from pipeline.fetch.network import ASKED_AS, THREADS, Network, bringing
 from pipeline.pack import Pack
+from pipeline.packing.choosing import EVERYTHING, Choice
 from pipeline.retrying import Retry
 from pipeline.stage import Summary
 from pipeline.video.decoder import Backend, Limits
-from shards.format import sample_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How stages are run; `jobs` 0 is one worker for each core, `shard_mb` None the default.
 
+    Of the disk `keep_free` bytes stay free when shards are written; `choice` says of which clips.
     `changed` are clips whose video is another one now (see exchanged.changed_videos).
     Without `network` no video is fetched from one.
     """
@@ -40,6 +43,8 @@ class Options:
     retry: Retry = "none"
     decoder: Backend = "pyav"
     shard_mb: float | None = None
+    choice: Choice = EVERYTHING
+    keep_free: int = 0
     dry_run: bool = False
     strict: bool = False
     changed: Mapping[str, int] = field(default_factory=dict)
@@ -51,7 +56,12 @@ _MAKE: dict[str, Maker] = {
     "download": lambda dataset, settings, options, ui: _downloading(dataset, options, ui),
     "decode": lambda dataset, settings, options, ui: [Decode(dataset, settings)],
     "pack": lambda dataset, settings, options, ui: [
-        Pack(dataset, settings, None if options.shard_mb is None else int(options.shard_mb * 1e6))
+        Pack(
+            dataset,
+            settings,
+            None if options.shard_mb is None else int(options.shard_mb * 1e6),
+            options.choice,
+        )
     ],
 }
 
@@ -69,7 +79,7 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summa
     stages = [one for name in names for one in _MAKE[name](dataset, settings, options, ui)]
     if options.dry_run:
         for one in stages:
-            _show_plan(dataset, one, options.retry, ui)
+            _show_plan(dataset, one, options, ui)
         return []
     summaries: list[Summary] = []
     unreachable: UnreachableError | None = None
@@ -103,7 +113,19 @@ def _run(dataset: Dataset, one: stage.Stage[Any], options: Options, ui: Ui) -> S
         title=_title(one),
         units_per_s=one.units_per_s if isinstance(one, Bring) else None,
         share=one.selection.part if isinstance(one, Download | Bring) else (1, 1),
+        foresee=_foresee(dataset, one, options, ui) if isinstance(one, Pack) else None,
     )
+
+
+def _foresee(dataset: Dataset, pack: Pack, options: Options, ui: Ui) -> Callable[[pa.Table], None]:
+    """Return what says how large and how long a pack becomes, and stops it where it cannot fit."""
+
+    def foresee(todo: pa.Table) -> None:
+        coming = pack.forecast(todo, _jobs(options, pack))
+        ui.note(f"pack: {coming.words()}")
+        coming.require_room(dataset.storage.root, options.keep_free)
+
+    return foresee
 
 
 def _downloading(dataset: Dataset, options: Options, ui: Ui) -> Sequence[Download | Bring]:
@@ -132,18 +154,17 @@ def _jobs(options: Options, one: stage.Stage[Any]) -> int:
     return options.jobs or (THREADS if isinstance(one, Bring) else cores())
 
 
-def _show_plan(dataset: Dataset, one: stage.Stage[Any], retry: Retry, ui: Ui) -> None:
+def _show_plan(dataset: Dataset, one: stage.Stage[Any], options: Options, ui: Ui) -> None:
     """Print what a run would do, without doing or writing anything."""
     left, number = stage.remaining(dataset, one.plans)
-    plan = one.plan(retry, number)
+    plan = one.plan(options.retry, number)
     values: dict[str, Any] = {"left_of_last_plan": len(left), "new": len(plan)}
     title = _title(one) if isinstance(one, Bring) else one.name
-    if one.name == "pack":
-        shards = Counter(plan["split"].to_pylist())
-        values["splits"] = dict(shards)
-        values["shards"] = len(set(plan["shard"].to_pylist()))
-        values["bytes"] = len(plan) * sample_bytes(dataset.spec)
-        ui.note(f"about {size(values['bytes'])} in {values['shards']} new shards")
+    if isinstance(one, Pack):
+        values["splits"] = dict(Counter(plan["split"].to_pylist()))
+        coming = one.forecast(pa.concat_tables([left, plan]), _jobs(options, one))
+        ui.note(coming.words())
+        values |= {name: coming.as_dict()[name] for name in ("shards", "bytes", "seconds", "free")}
     rows = [(key, str(value)) for key, value in values.items()]
     ui.table(f"{title} would do", ("what", "clips"), rows)
     ui.finish({title: values, "dry_run": True})

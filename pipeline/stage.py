@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -145,11 +145,13 @@ def run(
     title: str = "",
     units_per_s: float | None = None,
     share: tuple[int, int] = (1, 1),
+    foresee: Callable[[pa.Table], None] | None = None,
 ) -> Summary:
     """Do all that is pending of a stage, under a `title` or its name; return what came of it.
 
     `units_per_s` is the most that a budget allows; the time that is left is told by it. Of a
-    stage that is divided among machines this is the `share` (i of n) that it does.
+    stage that is divided among machines this is the `share` (i of n) that it does. `foresee` looks
+    at the rows that are to be done before anything of them is written, and may raise.
 
     Raises:
         StoppedError: the environment ended it (full disk, killed worker, a second run here).
@@ -159,7 +161,7 @@ def run(
     with holding(dataset.storage, stage.name, share):
         for folder in (*_FOLDERS, f"manifests/{stage.name}", *stage.folders):
             dataset.storage.clean(folder)
-        for todo, words in _rounds(dataset, stage, retry):
+        for todo, words in _rounds(dataset, stage, retry, foresee):
             _work(dataset, stage, todo, words, jobs, summary, ui, units_per_s)
         for table in (*ORDER, stage.name):
             dataset.compact(table)
@@ -167,7 +169,12 @@ def run(
     return summary
 
 
-def _rounds(dataset: Dataset, stage: Stage[Any], retry: Retry) -> Iterator[tuple[pa.Table, str]]:
+def _rounds(
+    dataset: Dataset,
+    stage: Stage[Any],
+    retry: Retry,
+    foresee: Callable[[pa.Table], None] | None,
+) -> Iterator[tuple[pa.Table, str]]:
     """Yield what is left of the last plan, then what a new plan asks for: not what this run has
     just tried, which a retry of failed clips would do twice. With each go words about it, or none.
     """
@@ -175,11 +182,15 @@ def _rounds(dataset: Dataset, stage: Stage[Any], retry: Retry) -> Iterator[tuple
     while True:
         left, number = remaining(dataset, stage.plans)
         if len(left):
+            if foresee:
+                foresee(left)
             yield left, f"finishing plan {number - 1}"
             tried = pa.concat_arrays([tried, *left["clip_id"].chunks])
         plan = stage.plan(retry, number).filter(~pc.field("clip_id").isin(tried))
         if not len(plan):
             return
+        if foresee:
+            foresee(plan)
         # Where another process took the number, its plan is the one to finish: two plans for the
         # same clips would pack them twice.
         if plans.write(dataset, stage.plans, plan, number):

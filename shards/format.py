@@ -65,7 +65,7 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
 def encode_pixels(pixels: NDArray[np.uint8], codec: str) -> bytes:
     """Return a clip's tar member: .npy bytes or the JPEG strip."""
     if codec == "raw":
-        return npy_header(pixels.shape) + pixels.tobytes()
+        return b"".join((npy_header(pixels.shape), np.ascontiguousarray(pixels).data))
     frames, height, width, channels = pixels.shape
     strip = np.ascontiguousarray(pixels).reshape(frames * height, width, channels)
     return simplejpeg.encode_jpeg(strip, quality=JPEG_QUALITY, colorspace="RGB")
@@ -119,7 +119,13 @@ def padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def sample_bytes(spec: ClipSpec) -> int:
-    """Return about how many tar bytes one sample takes; planning uses it, nothing depends on it."""
-    pixels = spec.nbytes if spec.codec == "raw" else spec.nbytes // 7
-    return padded(pixels + NPY_HEADER) + 5 * BLOCK
+def sample_bytes(spec: ClipSpec, jpeg_bytes: float | None = None) -> int:
+    """Return about how many tar bytes one sample takes; planning uses it, nothing depends on it.
+
+    For raw clips it is exact but for the length of their JSON; for jpeg, `jpeg_bytes` are those
+    of a strip where that is known.
+    """
+    strip = spec.nbytes // 7 if jpeg_bytes is None else round(jpeg_bytes)
+    pixels = spec.nbytes + NPY_HEADER if spec.codec == "raw" else strip
+    # Three headers, a block for the class, and the JSON: some 400 bytes and 5 a frame.
+    return padded(pixels) + 4 * BLOCK + padded(400 + 5 * spec.frames)

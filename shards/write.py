@@ -23,6 +23,7 @@ from shards.format import BLOCK, EXTENSION, NPY_HEADER, Sample, members, padded
 
 FOLDER = "shards"
 _CHUNK = 1 << 20
+_PIECE = 1 << 18
 
 
 def shard_path(shard: str) -> str:
@@ -39,7 +40,10 @@ class Written:
 
 
 class _Digesting:
-    """Gathers the tar writer's small writes into large ones and hashes them."""
+    """Gathers the tar writer's small writes into large ones and hashes them.
+
+    Large ones pass through without a copy.
+    """
 
     def __init__(self) -> None:
         self.out: Writer | None = None
@@ -47,17 +51,25 @@ class _Digesting:
         self._waiting = bytearray()
 
     def write(self, data: bytes) -> int:
+        if len(data) >= _PIECE:
+            self.flush()
+            self._pass(data)
+            return len(data)
         self._waiting += data
         if len(self._waiting) >= _CHUNK:
             self.flush()
         return len(data)
 
     def flush(self) -> None:
-        self.sha256.update(self._waiting)
-        self.bytes += len(self._waiting)
+        if self._waiting:
+            self._pass(bytes(self._waiting))
+            self._waiting.clear()
+
+    def _pass(self, data: bytes) -> None:
+        self.sha256.update(data)
+        self.bytes += len(data)
         assert self.out is not None
-        self.out.write(bytes(self._waiting))
-        self._waiting.clear()
+        self.out.write(data)
 
 
 class _NothingToWrite(Exception):
@@ -82,6 +94,7 @@ def write_shard(
     with contextlib.suppress(_NothingToWrite), storage.writer(f"{folder}/{shard}") as out:
         sink.out = out
         tar = wds.TarWriter(sink, encoder=False, mtime=0)  # type: ignore[arg-type]
+        _widen(tar.tarstream)
         for sample in samples:
             values = members(sample, spec)
             start = tar.tarstream.offset
@@ -96,6 +109,11 @@ def write_shard(
     digest = sink.sha256.hexdigest()
     row = shard_row(shard, split, len(rows), sink.bytes, digest, spec, generation, versions)
     return Written(row, rows)
+
+
+def _widen(tar: Any) -> None:
+    """Let tarfile pass large pieces on: its usual 10 and 16 KB cost a millisecond a clip."""
+    tar.copybufsize = tar.fileobj.bufsize = _PIECE
 
 
 def shard_row(

@@ -26,6 +26,11 @@ ShardMb = Annotated[
 ]
 
 
+KeepFree = Annotated[
+    float, typer.Option("--keep-free", min=0, help="GB of the disk that stay free.")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """What all stages are told."""
@@ -37,6 +42,28 @@ class Running:
     jobs: Jobs = 0
     dry_run: DryRun = False
     strict: Strict = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """Which clips a pack takes, and how much room it leaves."""
+
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Only clips of these splits of the default split set (again, or with commas).",
+        ),
+    ] = None
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="At most so many clips, those packed before among them, in an order that the seed "
+            "draws: the same clips come first on every run.",
+        ),
+    ] = None
+    keep_free: KeepFree = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +99,7 @@ class Downloading:
             min=0.001, help="Requests an hour to each host, kept over runs (YouTube: 300)."
         ),
     ] = None
-    keep_free: Annotated[float, typer.Option(min=0, help="GB of the disk that stay free.")] = 1.0
+    keep_free: KeepFree = 1.0
     proxy: Proxy = None
     cvdf: Cvdf = None
     youtube: YouTube = None
@@ -115,10 +142,16 @@ def decode(*, root: Root, decoder: Decoder = "pyav", running: Running, say: Say)
 
 @verbs.command()
 def pack(
-    *, root: Root, decoder: Decoder = "pyav", shard_mb: ShardMb = None, running: Running, say: Say
+    *,
+    root: Root,
+    decoder: Decoder = "pyav",
+    shard_mb: ShardMb = None,
+    choosing: Choosing,
+    running: Running,
+    say: Say,
 ) -> None:
     """Decode what is acquired and write it into shards."""
-    _run(root, ["pack"], running, say, decoder, shard_mb)
+    _run(root, ["pack"], running, say, decoder, shard_mb, choosing=choosing)
 
 
 @verbs.command()
@@ -143,17 +176,22 @@ def _run(
     decoder: Literal["pyav", "ffmpeg"] = "pyav",
     shard_mb: float | None = None,
     downloading: Downloading | None = None,
+    choosing: Choosing | None = None,
 ) -> None:
     from pipeline import running
+    from pipeline.packing.choosing import EVERYTHING, Choice
 
     with ends(say) as ui:
+        room = choosing or downloading
         options = running.Options(
-            chosen.jobs,
-            chosen.retry,
-            decoder,
-            shard_mb,
-            chosen.dry_run,
-            chosen.strict,
+            jobs=chosen.jobs,
+            retry=chosen.retry,
+            decoder=decoder,
+            shard_mb=shard_mb,
+            choice=Choice.of(choosing.split, choosing.limit) if choosing else EVERYTHING,
+            keep_free=int(room.keep_free * 1e9) if room else 0,
+            dry_run=chosen.dry_run,
+            strict=chosen.strict,
             network=None if downloading is None else downloading.resolve(),
         )
         running.run(root, stages, options, ui)

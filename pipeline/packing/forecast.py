@@ -1,0 +1,80 @@
+"""What a pack is going to come to, said before it begins, and held against the room there is."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from manifests.console import clock, size
+from manifests.dataset import Dataset
+from manifests.errors import StoppedError
+from pipeline.packing.costs import Costs
+from shards.write import FOLDER
+
+SHARD_END = 10_240  # a tar ends on a whole record
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is to come: `bytes` yet to be written, `seconds` with all workers (None: unknown)."""
+
+    clips: int
+    shards: int
+    bytes: int
+    seconds: float | None
+    workers: int
+    free: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for --json."""
+        return {
+            "clips": self.clips,
+            "shards": self.shards,
+            "bytes": self.bytes,
+            "seconds": None if self.seconds is None else round(self.seconds, 1),
+            "free": self.free,
+        }
+
+    def words(self) -> str:
+        """Return it as people read it."""
+        workers = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
+        time = "" if self.seconds is None else f", about {clock(self.seconds)} with {workers}"
+        return (
+            f"about {size(self.bytes)} in {self.shards:,} new shards{time}; {size(self.free)} free"
+        )
+
+    def require_room(self, root: str, keep_free: int) -> None:
+        """Raise where it does not fit.
+
+        Raises:
+            StoppedError: says how much is there, how much is wanted, what to do.
+        """
+        if self.bytes + keep_free <= self.free:
+            return
+        kept = f", and {size(keep_free)} are to stay free (--keep-free)" if keep_free else ""
+        raise StoppedError(
+            f"{root} has {size(self.free)} free; the {self.clips:,} clips to pack take about "
+            f"{size(self.bytes)}{kept}. Free some space and run the same command again, or take "
+            "fewer clips with --split or --limit."
+        )
+
+
+def forecast(dataset: Dataset, costs: Costs, todo: pa.Table, workers: int) -> Forecast:
+    """Return what the rows of a plan come to; shards that stand already are counted as written."""
+    clips = todo["clip_id"].to_pylist()
+    shards = todo["shard"].unique().to_pylist()
+    there = dataset.storage.list(FOLDER)
+    written = sum(there.get(shard, 0) for shard in shards)
+    wanted = len(clips) * costs.sample_bytes(clips) + len(shards) * SHARD_END // 2
+    seconds = costs.seconds(clips)
+    return Forecast(
+        len(clips),
+        len(shards),
+        max(0, wanted - written),
+        None if seconds is None else seconds / max(1, min(workers, len(shards))),
+        workers,
+        shutil.disk_usage(dataset.storage.local(".")).free,
+    )
