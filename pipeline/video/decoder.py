@@ -71,8 +71,8 @@ class Limits:
 class Decoded:
     """One clip. `pixels` (T, H, W, 3) uint8 is the caller's own copy.
 
-    `packets` were given to the decoder and `frames_decoded` came of them: decoding stops after
-    the last frame that is wanted, so both may be less than the file holds. `errors` above 0 says
+    `packets` are those up to the last frame that is wanted; `frames_decoded` of them gave their
+    frame, or were left out because nothing wanted is made of it. `errors` above 0 says
     that frames were lost and that what follows a loss may show its traces. `indices` are ordinals
     in display order of the frames that come. `backend` made the pixels: PyAV's second look, where
     the ffmpeg that was asked met damage.

@@ -18,8 +18,9 @@ from typing import IO
 import numpy as np
 
 from pipeline.video.container import ERR_DETECT, FORMATS, PROTOCOLS
+from pipeline.video.converter import Picture
 from pipeline.video.limits import die_with_parent
-from pipeline.video.pyav_backend import Picture, Run, Sink, Task
+from pipeline.video.task import Run, Sink, Task
 
 COUNTS = re.compile(r"Input stream #0:(\d+) \(video\).*?(\d+) frames decoded; (\d+) decode errors")
 RECONFIGURED = "Reconfiguring filter graph"

@@ -1,6 +1,7 @@
 """One video's way through the child: scan, plan, decode, and judge what came of it.
 
-The rule for damaged files, the same for both backends:
+PyAV decodes only what the wanted frames need (lean.py) where that can be trusted. For all else,
+damaged files too, this is the rule:
 1. Packets are counted, the frames to take are planned on that count, and packets are decoded up to
    the last one that a wanted frame needs. If each gave its frame without an error, that is it.
 2. If not, it is PyAV that looks again and decides, whichever backend was chosen: two versions of
@@ -24,18 +25,25 @@ from numpy.typing import NDArray
 
 from manifests.reasons import Reason
 from manifests.spec import ClipSpec
-from pipeline.video import ffmpeg_backend, pyav_backend
+from pipeline.video import ffmpeg_backend, lean, pyav_backend
+from pipeline.video.converter import Picture
 from pipeline.video.errors import VideoError
 from pipeline.video.frames import Selection, Times, select
 from pipeline.video.graph import chain
 from pipeline.video.probe import Probe, Scan, scan
-from pipeline.video.pyav_backend import Picture, Run, Sink, Task
+from pipeline.video.task import Run, Sink, Task
 
 QUIET_SHARE = 0.5
 DAMAGED_SHARE = 0.9
 
 Backend = Callable[[int, Task, Sink], Run]
-BACKENDS: dict[str, Backend] = {"pyav": pyav_backend.run, "ffmpeg": ffmpeg_backend.run}
+BACKENDS: dict[str, Backend] = {
+    "lean": lean.run,
+    "pyav": pyav_backend.run,
+    "ffmpeg": ffmpeg_backend.run,
+}
+# What is tried before a video counts as damaged.
+WAYS = {"pyav": ("lean", "pyav"), "ffmpeg": ("ffmpeg", "lean", "pyav")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +82,12 @@ def perform(fd: int, order: Order, pixels: NDArray[np.uint8]) -> Result:
     selection = select(found.probe.times, order.spec, order.start_s, order.end_s)
     last = found.last_packet(int(selection.indices.max()))
     clean = Run(found.frames_until(last), 0)
-    for backend in dict.fromkeys((order.backend, "pyav")):
-        run = _decode(fd, found, order, selection, Pass(backend, last), pixels)
-        if run == clean:
-            return Result(found.probe, selection, run.frames, clean.frames, 0, backend)
+    # Damage in what is not needed is none, whichever backend meets it.
+    for way in [way for way in WAYS[order.backend] if way != "lean" or lean.serves(found)]:
+        run = _decode(fd, found, order, selection, Pass(way, last), pixels)
+        if run == clean or (way == "lean" and not run.errors):
+            by = "ffmpeg" if way == "ffmpeg" else "pyav"
+            return Result(found.probe, selection, clean.frames, clean.frames, 0, by)
     return _second_look(fd, found, order, pixels)
 
 

@@ -26,6 +26,7 @@ from pipeline.video.container import (
 from pipeline.video.errors import VideoError
 from pipeline.video.frames import Ordinals, Times
 from pipeline.video.graph import Orientation
+from pipeline.video.keyframes import begins
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -72,6 +73,7 @@ class Scan:
     stream: int
     ranks: Ordinals  # file order -> place in display order, -1 where no frame is meant to come
     margin: int  # packets to read on where timestamps do not tell the display order
+    starts: tuple[int, ...]  # key packets: nothing before them is needed for what comes after
 
     @property
     def orientation(self) -> Orientation:
@@ -91,14 +93,15 @@ class Scan:
 
 
 class Stamp(NamedTuple):
-    """One packet: its times in seconds, whether a frame is meant to come of it, and whether all
-    its bytes are there.
+    """One packet: its times in seconds, whether a frame is meant to come of it, whether all its
+    bytes are there, and whether a decoder may start at it.
     """
 
     pts: float | None
     dts: float | None
     meant: bool
     whole: bool
+    key: bool
 
 
 def scan(fd: int, max_pixels: int) -> Scan:
@@ -136,7 +139,8 @@ def scan(fd: int, max_pixels: int) -> Scan:
             times=times,
         )
         margin = 0 if reordered else REORDERING.get(codec, REORDERING_OTHERS)
-        return Scan(probe, stream.index, ranks, margin)
+        starts = tuple(np.flatnonzero([stamp.key for stamp in stamps]).tolist())
+        return Scan(probe, stream.index, ranks, margin, starts)
 
 
 def _look_without_limit(fd: int, index: int, max_pixels: int) -> None:
@@ -158,7 +162,8 @@ def _read(container: InputContainer, stream: VideoStream) -> tuple[list[Stamp], 
         dts = None if packet.dts is None else float(packet.dts * base)
         # One byte holds no picture: mencoder writes it where the last frame is to be repeated.
         meant = packet.size > 1 and not packet.is_discard
-        stamps.append(Stamp(pts, dts, meant, not packet.is_corrupt))
+        key = meant and packet.is_keyframe and begins(packet, stream)
+        stamps.append(Stamp(pts, dts, meant, not packet.is_corrupt, key))
         if orientation is None and len(stamps) <= FIRST_FRAME_PACKETS:
             orientation = next(map(_orientation, decode(stream, packet)[0]), None)
     if orientation is None:

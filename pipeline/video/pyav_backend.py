@@ -5,48 +5,21 @@ Costs little more than the decoding itself. Runs in the decoder child.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pipeline.video.container import decode, open_container, packets, video_stream
-from pipeline.video.graph import Step
-from pipeline.video.probe import Scan
+from pipeline.video.converter import Converter
+from pipeline.video.task import Run, Sink, Task
 
 if TYPE_CHECKING:
-    from av.filter.graph import Graph
     from av.video.frame import VideoFrame
-
-Picture = NDArray[np.uint8]
-Sink = Callable[[int, Picture], None]
-
-
-class Run(NamedTuple):
-    """What the decoder gave: frames, and packets it refused."""
-
-    frames: int
-    errors: int
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What a backend is to do: which frames, up to which packet (None: all), through what."""
-
-    scan: Scan
-    wanted: frozenset[int]
-    last_packet: int | None
-    steps: tuple[Step, ...]
-    shape: tuple[int, int, int]
-    max_pixels: int
 
 
 def run(fd: int, task: Task, sink: Sink) -> Run:
     """Decode the packets in file order, then what the decoder still holds; pass on wanted ones."""
     count = errors = 0
-    converter = _Converter(task.steps)
+    converter = Converter(task.steps)
     for frames, error in _decoded(fd, task.last_packet, task.max_pixels):
         errors += error
         for frame in frames:
@@ -76,41 +49,3 @@ def _decoded(
             if index == last_packet:
                 break
         yield decode(stream, None)
-
-
-class _Converter:
-    """The filter graph, built again whenever what comes in has another shape or meaning."""
-
-    def __init__(self, steps: tuple[Step, ...]) -> None:
-        self._steps = steps
-        self._key: tuple[object, ...] = ()
-        self._graph: Graph | None = None
-
-    def __call__(self, frame: VideoFrame) -> Picture:
-        key = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
-        if self._graph is None or key != self._key:
-            self._graph, self._key = _graph(frame, self._steps), key
-        self._graph.vpush(frame)
-        picture = self._graph.vpull().to_ndarray()
-        assert picture.dtype == np.uint8
-        return picture.view(np.uint8)
-
-
-def _graph(frame: VideoFrame, steps: tuple[Step, ...]) -> Graph:
-    from av.filter import Graph
-
-    graph = Graph()
-    graph.threads = 1
-    source = graph.add(
-        "buffer",
-        video_size=f"{frame.width}x{frame.height}",
-        pix_fmt=frame.format.name,
-        time_base="1/1000",
-        pixel_aspect="1/1",
-        colorspace=str(int(frame.colorspace)),
-        range=str(int(frame.color_range)),
-    )
-    filters = [graph.add(step.name, **step.options) for step in steps]
-    graph.link_nodes(source, *filters, graph.add("buffersink"))
-    graph.configure()
-    return graph

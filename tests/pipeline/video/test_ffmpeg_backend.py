@@ -11,7 +11,7 @@ from pipeline.video.errors import VideoError
 from pipeline.video.ffmpeg_backend import command
 from pipeline.video.graph import chain
 from pipeline.video.probe import scan
-from pipeline.video.pyav_backend import Task
+from pipeline.video.task import Task
 
 SPECS = [
     ClipSpec(),
