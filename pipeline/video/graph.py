@@ -2,8 +2,10 @@
 
 Pure. Sizes are expressions over the frame's own width and height (`iw`, `ih`), so a video that
 changes size in mid-stream goes through the same chain. Scaling comes first: what follows touches
-few pixels. `area` averages when it shrinks; `full_chroma_int` keeps colours as sharp as brightness
-(without it they have half the stored width); `bitexact` keeps SIMD code from differing.
+few pixels. It writes three planes, for which libswscale has SIMD code (half the time, and shrunk
+pictures are the same bit for bit), and they are woven together at the end. `area` averages when it
+shrinks; `full_chroma_int` keeps colours as sharp as brightness (without it they have half the
+stored width); `bitexact` keeps SIMD code from differing.
 """
 
 from __future__ import annotations
@@ -39,9 +41,11 @@ def chain(orientation: Orientation, spec: ClipSpec) -> tuple[Step, ...]:
     width, height = _scaled(spec.fit, wide, high)
     return (
         Step("scale", {"w": width, "h": height, "flags": SWS_FLAGS}),
-        Step("format", {"pix_fmts": "rgb24"}),
+        Step("format", {"pix_fmts": "gbrp"}),
         *_upright(orientation),
         *_framed(spec),
+        Step("scale", {"flags": SWS_FLAGS}),
+        Step("format", {"pix_fmts": "rgb24"}),
     )
 
 

@@ -2,11 +2,13 @@
 
 import itertools
 
+import av
 import numpy as np
 import pytest
 
 from manifests.spec import ClipSpec
-from pipeline.video.graph import Orientation, chain
+from pipeline.video.converter import Converter
+from pipeline.video.graph import Orientation, Step, chain
 
 SPECS = [
     ClipSpec(frames=1, rate=1, height=height, width=width, fit=fit)
@@ -20,17 +22,27 @@ def names(orientation, fit):
     return [step.name for step in chain(orientation, ClipSpec(fit=fit))]
 
 
+WOVEN = ["scale", "format"]
+
+
 def test_one_chain_for_all_sizes():
-    assert names(Orientation(), "stretch") == ["scale", "format"]
-    assert names(Orientation(), "crop") == ["scale", "format", "crop"]
-    assert names(Orientation(90), "pad") == ["scale", "format", "transpose", "pad"]
-    assert names(Orientation(180, True), "stretch") == [
-        "scale",
-        "format",
-        "vflip",
-        "hflip",
-        "vflip",
-    ]
+    assert names(Orientation(), "stretch") == ["scale", "format", *WOVEN]
+    assert names(Orientation(), "crop") == ["scale", "format", "crop", *WOVEN]
+    assert names(Orientation(90), "pad") == ["scale", "format", "transpose", "pad", *WOVEN]
+    turned = ["scale", "format", "vflip", "hflip", "vflip", *WOVEN]
+    assert names(Orientation(180, True), "stretch") == turned
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p10le", "yuvj420p"])
+def test_three_planes_hold_what_rgb_side_by_side_would(made, pixels):
+    codec = "mjpeg" if pixels == "yuvj420p" else "ffv1"
+    video = made("a.mkv", "322x182", 0.2, "-c:v", codec, "-pix_fmt", pixels)
+    steps = chain(Orientation(), ClipSpec())
+    flags = dict(steps[0].options)
+    direct = (Step("scale", flags), Step("format", {"pix_fmts": "rgb24"}), *steps[2:-2])
+    with av.open(str(video)) as container:
+        for frame in container.decode(video=0):
+            assert np.array_equal(Converter(steps)(frame), Converter(direct)(frame))
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.fit}-{spec.width}x{spec.height}")
