@@ -27,15 +27,19 @@ from manifests.storage import Storage, open_storage
 
 FILE = "dataset.toml"
 _SINGLE = ("clips", "labels", "splits")
-_KEYS = {
+KEYS: dict[str, tuple[str, ...]] = {
     "download": ("clip_id", "attempt"),
     "decode": ("clip_id", "attempt"),
     "pack": ("clip_id", "attempt"),
     "shards": ("shard",),
-    "samples": ("clip_id",),
+    "samples": ("clip_id", "shard"),
     "dropped": ("id",),
+    "retired": ("shard",),
     "archives": ("url", "reading"),
 }
+"""What makes a row of a growing table one: kept when parts are merged."""
+_ONCE: dict[str, tuple[str, ...]] = {"samples": ("clip_id",)}
+"""What a reader sees once; after a shard was retired, its clips lie in another one."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,7 @@ class Dataset:
 
     def compact(self, name: str) -> None:
         """Merge a growing table's parts once there are many."""
-        tables.compact(self.storage, f"manifests/{name}", name, _KEYS[name])
+        tables.compact(self.storage, f"manifests/{name}", name, KEYS[name])
 
 
 def annotate(root: str, annotation: Annotation, spec: ClipSpec, seed: int, videos: str) -> Dataset:
@@ -260,9 +264,21 @@ def annotate(root: str, annotation: Annotation, spec: ClipSpec, seed: int, video
 
 
 def _parts(storage: Storage, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-    rows = tables.read_parts(storage, f"manifests/{name}", name)
+    rows = live_rows(storage, name)
     rows = rows if columns is None else rows.select(columns)
-    return tables.unique(rows, _KEYS[name])
+    return tables.unique(rows, _ONCE.get(name, KEYS[name]))
+
+
+def live_rows(storage: Storage, name: str) -> pa.Table:
+    """Return all rows of a growing table, some of them twice; those of retired shards are left out.
+
+    This is the one place that leaves them out.
+    """
+    rows = tables.read_parts(storage, f"manifests/{name}", name)
+    if name not in ("shards", "samples"):
+        return rows
+    retired = tables.read_parts(storage, "manifests/retired", "retired")["shard"].unique()
+    return rows.filter(~pc.field("shard").isin(retired)) if len(retired) else rows
 
 
 def _require_compatible(storage: Storage, annotation: Annotation, spec: ClipSpec) -> None:

@@ -138,6 +138,14 @@ DROPPED = pa.schema(
         pa.field("dropped_at", pa.timestamp("ms", tz="UTC"), nullable=False),
     ]
 )
+# Shards that `verify --fix` took out: their rows, and those of their samples, count no more.
+RETIRED = pa.schema(
+    [
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("retired_at", pa.timestamp("ms", tz="UTC"), nullable=False),
+    ]
+)
 DOWNLOAD_PLAN = pa.schema(
     [
         pa.field("source", pa.string(), nullable=False),
@@ -194,6 +202,7 @@ TABLES: dict[str, pa.Schema] = {
     "shards": SHARDS,
     "samples": SAMPLES,
     "dropped": DROPPED,
+    "retired": RETIRED,
     "archives": ARCHIVES,
     "plans/download": DOWNLOAD_PLAN,
     "plans/decode": DECODE_PLAN,

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests import tables
-from manifests.dataset import FILE, Dataset
+from manifests.dataset import FILE, Dataset, live_rows
 from manifests.errors import ClipmillError
 from manifests.reasons import Reason
 from manifests.rows import Clip
@@ -43,7 +43,7 @@ def changed_videos(storage: Storage, clips: Iterable[Clip], videos: Path | None)
     # The video of a dropped clip may be whatever it is.
     dropped = set(tables.read_parts(storage, "manifests/dropped", "dropped")["id"].to_pylist())
     known = {row["clip_id"]: row for row in rows.to_pylist() if row["clip_id"] not in dropped}
-    samples = tables.read_parts(storage, "manifests/samples", "samples")
+    samples = live_rows(storage, "samples")
     packed = set(samples["clip_id"].to_pylist())
     moved = videos_before(storage) != videos
     places = Places(storage.local("."), videos)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from manifests import tables
-from manifests.dataset import Dataset
+from manifests.dataset import Dataset, live_rows
 from pipeline.annotate.sources import SCHEME, YOUTUBE
 from pipeline.packplan import UNSPLIT
 
@@ -52,7 +52,7 @@ def states(dataset: Dataset, split_set: str) -> States:
     rows |= {stage: tables.latest(_rows(dataset, stage, _COLUMNS)) for stage in STAGES[1:]}
     places = {stage: pc.index_in(ids, value_set=rows[stage]["clip_id"]) for stage in STAGES}
     status = {stage: _taken(rows[stage], "status", places[stage]) for stage in STAGES}
-    samples = tables.read_parts(dataset.storage, "manifests/samples", "samples")["clip_id"]
+    samples = live_rows(dataset.storage, "samples")["clip_id"]
     packed = pc.is_in(ids, value_set=samples)
     acquired = _is(status["download"], "done")
     stage, verdict = _verdicts(status, packed)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from manifests.cli import Root, Say, app, ends
+from manifests.cli import Jobs, Root, Say, app, ends
 
 verbs = app()
 
@@ -86,14 +87,43 @@ def inspect(
         run(Dataset.open(root), wish, out, ui)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much of the data `verify` reads."""
+
+    subset: Annotated[
+        str,
+        typer.Option(metavar="SHARE", help="Read a share of the data: 5%, or 2/20 (all by turns)."),
+    ] = "100%"
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Which share of --subset 5% (default: another one every day)."),
+    ] = None
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.001, help="End in good order after so many minutes.")
+    ] = None
+    videos: Annotated[
+        bool, typer.Option("--videos", help="Re-hash the videos under the root, too.")
+    ] = False
+    jobs: Jobs = 0
+
+
 @verbs.command()
-def verify(*, root: Root, say: Say) -> None:
-    """Re-hash every shard and compare every sample with its row; exit with 1 on damage."""
-    from manifests.dataset import Dataset
+def verify(*, root: Root, reading: Reading, say: Say) -> None:
+    """Check tables against files and re-hash what is stored; exit with 1 on damage."""
+    import math
+    import time
+
     from pipeline.verifying import verify as checking
+    from pipeline.verifying.show import show
+    from pipeline.verifying.subset import subset
 
     with ends(say) as ui:
-        report = checking.verify(Dataset.open(root), ui)
-        checking.show(report, ui)
+        day = int(time.time() // 86400)
+        share = subset(reading.subset, day if reading.seed is None else reading.seed)
+        seconds = math.inf if reading.time_limit is None else reading.time_limit * 60
+        wish = checking.Wish(share, seconds, reading.videos, reading.jobs)
+        report = checking.check(root, wish, ui).report(wish)
+        show(report, ui)
         ui.finish(report)
         ui.exit_code = 1 if report["problems"] else 0

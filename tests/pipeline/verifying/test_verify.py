@@ -1,5 +1,6 @@
 """Verify finds what was done to a root, and names the shard and the clip."""
 
+import json
 import os
 import random
 import shutil
@@ -13,7 +14,9 @@ import pytest
 from manifests import leftovers, tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
-from pipeline.verifying.verify import verify
+from pipeline.verifying import verify as checking
+from pipeline.verifying.subset import subset
+from pipeline.verifying.verify import Wish, verify
 
 
 @pytest.fixture
@@ -139,15 +142,95 @@ def test_a_sample_that_is_not_in_its_shard_or_has_another_label(root: Path) -> N
 def test_a_changed_spec_is_named(root: Path) -> None:
     path = root / "dataset.toml"
     path.write_text(path.read_text().replace("rate = 2.0", "rate = 3.0"))
-    found = problems(root)
+    toml, *found = problems(root)
+    assert toml["where"] == "dataset.toml" and "not as `annotate` wrote it" in toml["what"]
     assert len(found) == len(shards(root))
     assert all("packed with ClipSpec" in one["what"] for one in found)
 
 
-def test_a_damaged_table_is_one_sentence(root: Path, cli: Callable[..., Any]) -> None:
+def test_a_damaged_part_is_a_problem_and_the_rest_is_checked(
+    root: Path, cli: Callable[..., Any]
+) -> None:
     part = next((root / "manifests" / "samples").iterdir())
     part.write_bytes(part.read_bytes()[:-9])
-    ended = cli("verify", "--root", root)
-    assert ended.returncode == 2
-    assert part.name in ended.stderr and "Traceback" not in ended.stderr
+    shard = shards(root)[0]
+    shard.write_bytes(shard.read_bytes()[::-1])
+    ended = cli("verify", "--root", root, "--json")
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    found = {one["where"]: one["what"] for one in json.loads(ended.stdout)["problems"]}
+    assert set(found) == {f"manifests/samples/{part.name}", f"shards/{shard.name}"}
     assert tables.COMPACT_AT > 1
+
+
+@pytest.mark.parametrize("name", ["clips", "labels", "splits"])
+def test_damaged_and_missing_single_tables(root: Path, name: str) -> None:
+    path = root / "manifests" / f"{name}.parquet"
+    good = path.read_bytes()
+    path.write_bytes(good[:-20] + bytes([good[-20] ^ 1]) + good[-19:])
+    [found] = problems(root)
+    assert found["where"] == f"manifests/{name}.parquet" and "annotate" in found["cure"]
+    path.unlink()
+    [found] = problems(root)
+    assert found["what"] == "is missing"
+
+
+def test_a_damaged_dataset_toml_is_a_problem(root: Path, cli: Callable[..., Any]) -> None:
+    path = root / "dataset.toml"
+    path.write_text(path.read_text().replace("schema = 1", "schema = ["))
+    shard = shards(root)[0]
+    shard.write_bytes(shard.read_bytes()[::-1])
+    ended = cli("verify", "--root", root, "--json")
+    found = {one["where"]: one["what"] for one in json.loads(ended.stdout)["problems"]}
+    assert ended.returncode == 1 and set(found) == {"dataset.toml", f"shards/{shard.name}"}
+    path.unlink()
+    assert cli("verify", "--root", root).returncode == 2
+
+
+def test_a_lost_part_names_what_it_held(root: Path) -> None:
+    part, *_ = (root / "manifests" / "pack").iterdir()
+    part.unlink()
+    found = problems(root)
+    assert found and all("pack has no outcome of it" in one["what"] for one in found)
+    for part in (root / "manifests" / "shards").iterdir():
+        part.unlink()
+    whats = {one["what"] for one in problems(root)}
+    assert "in no table" in whats and any("has no row" in what for what in whats)
+
+
+def test_shares_cover_everything_and_are_told(root: Path) -> None:
+    shard = shards(root)[-1]
+    data = bytearray(shard.read_bytes())
+    data[700] ^= 4
+    shard.write_bytes(data)
+    dataset, found = Dataset.open(str(root)), []
+    for number in range(1, 5):
+        wish = Wish(subset(f"{number}/4", 0))
+        report = verify(dataset, Ui(quiet=True), wish)
+        assert report["complete"] and report["read"]["shards"] < len(shards(root))
+        found.append(len(report["problems"]))
+    assert sorted(found)[:3] == [0, 0, 0] and sum(found) > 0
+
+
+def test_when_the_time_is_over_tables_and_lengths_were_checked(
+    root: Path, cli: Callable[..., Any]
+) -> None:
+    ended = cli("verify", "--root", root, "--time-limit", 0.001)
+    assert ended.returncode == 0 and "time limit was over" in ended.stderr
+    cut = shards(root)[0]
+    cut.write_bytes(cut.read_bytes()[:-1])
+    report = verify(Dataset.open(str(root)), Ui(quiet=True), Wish(seconds=0.0))
+    assert not report["complete"] and report["read"]["shards"] == 0
+    assert [one["where"] for one in report["problems"]] == [f"shards/{cut.name}"]
+
+
+@pytest.mark.slow
+def test_workers_find_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in shards(root)[:2]:
+        data = bytearray(path.read_bytes())
+        data[-3000] ^= 1
+        path.write_bytes(data)
+    alone = problems(root)
+    monkeypatch.setattr(checking, "WORKER_BYTES", 1)
+    report = verify(Dataset.open(str(root)), Ui(quiet=True), Wish(jobs=2))
+    assert report["problems"] == alone != []
