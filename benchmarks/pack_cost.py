@@ -30,7 +30,7 @@ from manifests.spec import ClipSpec  # noqa: E402
 from pipeline import running  # noqa: E402
 from pipeline.annotate.folder import read_folder  # noqa: E402
 from pipeline.clip import Settings, make  # noqa: E402
-from pipeline.crew import in_processes  # noqa: E402
+from pipeline.crew import Crew, in_processes  # noqa: E402
 from pipeline.pack import Pack, PackShard, ShardJob  # noqa: E402
 from pipeline.video.decoder import Limits  # noqa: E402
 from pipeline.video.errors import VideoError  # noqa: E402
@@ -80,7 +80,7 @@ def measure(videos: Path, work: Path, rounds: int, jobs: int, sampling: str) -> 
         for way in WAYS:
             shutil.rmtree(work / way / "shards", ignore_errors=True)
             started = time.monotonic()
-            for _ in in_processes(works[way], units[way], jobs):
+            for _ in in_processes(works[way], units[way], Crew(jobs)):
                 pass
             taken = time.monotonic() - started
             if turn:

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -37,6 +37,24 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when a clip failed.")]
 Jobs = Annotated[
     int, typer.Option("--jobs", min=0, help="Worker processes (0: one for each processor core).")
+]
+Backend = Annotated[
+    Literal["loky", "dask", "ray"],
+    typer.Option(
+        "--backend",
+        envvar="CLIPMILL_BACKEND",
+        help="Whose workers: this machine's (loky), or a dask or ray cluster's.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        envvar="CLIPMILL_ADDRESS",
+        metavar="ADDRESS",
+        help="Where the cluster is: tcp:// or tls://HOST:8786 (dask), auto or ray://HOST:10001 "
+        "(ray). Without it, one of --jobs workers is started here.",
+    ),
 ]
 
 

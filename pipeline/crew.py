@@ -1,138 +1,84 @@
-"""Who does a stage's units: processes through joblib, or threads for what waits on networks.
+"""Who does a stage's units, and how many of them there are: decided here and nowhere else.
 
-Results are taken as they come. Processes cost about 0.1 ms a unit and 1 s to start, threads little.
+Worker processes of this machine come through joblib's loky (0.1 ms a unit, 1 s to start); dask
+and ray bring a cluster's, or start a small one here (1 s and 6 s). Results are taken as they come.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
+import importlib
 import os
-import queue
-import threading
-import time
-import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
-from manifests.errors import StoppedError
+from manifests.errors import ClipmillError, unknown
 
 U = TypeVar("U")
 R = TypeVar("R")
 
-ENDING_S = 4.0  # how long threads may take to end after they were asked to; then they are left
+Backend = Literal["loky", "dask", "ray"]
+ENGINES = {
+    "loky": "pipeline.engines.by_loky",
+    "dask": "pipeline.engines.by_dask",
+    "ray": "pipeline.engines.by_ray",
+}
+# A cluster may grow while it works, so it is given this many units ahead, about 3 KB each.
+AHEAD = 1000
 
 
-def in_processes(work: Callable[[U], R], units: Sequence[U], jobs: int) -> Generator[R, None, None]:
-    """Yield each unit's result as it ends, from `jobs` worker processes (1: in this one).
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The workers of a run.
+
+    `jobs` 0 is one for each core of this machine or, with an `address`, all that the cluster has.
+    `address` is where a dask scheduler or a ray cluster is; None is this machine.
+    """
+
+    jobs: int = 0
+    backend: Backend = "loky"
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend not in ENGINES:
+            raise unknown("backend", str(self.backend), ENGINES)
+        if self.address is not None and self.backend == "loky":
+            raise ClipmillError(
+                f"address {self.address!r} with the backend loky, which has workers on this "
+                "machine only; expected --backend dask or --backend ray with an address."
+            )
+
+    @property
+    def workers(self) -> int:
+        """How many processes to start on this machine."""
+        return self.jobs or cores()
+
+    @property
+    def ahead(self) -> int:
+        """How many units a dask or ray cluster is given at once."""
+        if self.address is None:
+            return 2 * self.workers
+        return self.jobs or AHEAD
+
+    def threads(self, usual: int) -> int:
+        """How many threads fetch from networks, which is nothing that a cluster does."""
+        return usual if self.address or not self.jobs else self.jobs
+
+
+def in_processes(
+    work: Callable[[U], R], units: Sequence[U], crew: Crew
+) -> Generator[R, None, None]:
+    """Yield each unit's result as it ends; one worker of this machine is this process itself.
 
     Raises:
-        StoppedError: a worker was killed.
+        StoppedError: a worker was killed, again and again where the engine tries again.
+        ClipmillError: the engine is not installed.
     """
-    if jobs == 1 or len(units) == 1:
+    if crew.backend == "loky" and (crew.workers == 1 or len(units) == 1):
         yield from map(work, units)
         return
-    import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    parallel: Any = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    results: Any = parallel(joblib.delayed(work)(unit) for unit in units)
-    try:
-        with _closing(results):
-            # `yield from` would close them itself, with the warning.
-            for rows in results:  # noqa: UP028
-                yield rows
-    except TerminatedWorkerError as error:
-        raise StoppedError(
-            "a worker process was killed, most likely for want of memory. Run the same command "
-            "again, with fewer --jobs if it happens twice; what was finished is kept."
-        ) from error
-
-
-@contextlib.contextmanager
-def _closing(results: Any) -> Iterator[None]:
-    """Close joblib's results without its warning of what was given up: that was asked for."""
-    try:
-        yield
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            results.close()
-
-
-def in_threads(
-    work: Callable[[U], Iterable[R]], units: Sequence[U], jobs: int, stop: threading.Event
-) -> Generator[R, None, None]:
-    """Yield what `jobs` threads find, each unit giving any number of results.
-
-    An error of one thread ends all. When interrupted, `stop` is set, which the work has to look
-    at, and what the units in hand still give is handed over before the interruption goes on.
-    """
-    todo: queue.SimpleQueue[U] = queue.SimpleQueue()
-    for unit in units:
-        todo.put(unit)
-    found: queue.Queue[R | BaseException | None] = queue.Queue(maxsize=4 * jobs)
-    threads = [
-        threading.Thread(target=_thread, args=(work, todo, found, stop), daemon=True)
-        for _ in range(min(jobs, len(units)))
-    ]
-    for one in threads:
-        one.start()
-    running, failure, until = len(threads), None, math.inf
-    try:
-        while running and time.monotonic() < until:
-            try:
-                result = found.get(timeout=None if failure is None else 0.1)
-            except queue.Empty:
-                continue
-            except KeyboardInterrupt as error:
-                if failure:
-                    raise  # asked twice
-                failure, until = error, time.monotonic() + ENDING_S
-                stop.set()
-                continue
-            if result is None:
-                running -= 1
-            elif isinstance(result, BaseException):
-                failure, until = failure or result, min(until, time.monotonic() + ENDING_S)
-                stop.set()
-            else:
-                yield result
-    finally:
-        stop.set()
-        _end(threads, found, min(until, time.monotonic() + ENDING_S))
-    if failure:
-        raise failure
-
-
-def _thread(
-    work: Callable[[U], Iterable[R]],
-    todo: queue.SimpleQueue[U],
-    found: queue.Queue[R | BaseException | None],
-    stop: threading.Event,
-) -> None:
-    try:
-        while not stop.is_set():
-            for result in work(todo.get_nowait()):
-                found.put(result)
-                if stop.is_set():
-                    break
-    except queue.Empty:
-        pass
-    except BaseException as error:
-        found.put(error)
-    finally:
-        found.put(None)
-
-
-def _end(threads: list[threading.Thread], found: queue.Queue[Any], until: float) -> None:
-    """Wait for the threads, emptying the queue that they may be waiting at."""
-    for one in threads:
-        while one.is_alive() and time.monotonic() < until:
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    found.get_nowait()
-            one.join(0.05)
+    engine: Any = importlib.import_module(ENGINES[crew.backend])
+    yield from engine.results(work, units, crew)
 
 
 def cores() -> int:

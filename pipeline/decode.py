@@ -20,7 +20,7 @@ from manifests.dataset import Dataset
 from manifests.storage import Storage, open_storage
 from pipeline import outcome
 from pipeline.clip import Job, Settings, acquired, jobs_of, make, stored_spec
-from pipeline.crew import in_processes
+from pipeline.crew import Crew, in_processes
 from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from pipeline.video.errors import VideoError
@@ -53,9 +53,9 @@ class Decode:
         cuts = (jobs[start : start + UNIT] for start in range(0, len(jobs), UNIT))
         return [(cut, len(cut)) for cut in cuts]
 
-    def results(self, units: Sequence[list[Job]], jobs: int) -> Generator[Rows, None, None]:
+    def results(self, units: Sequence[list[Job]], crew: Crew) -> Generator[Rows, None, None]:
         """Do the units in worker processes."""
-        return in_processes(DecodeClips(self.dataset.storage.root, self.settings), units, jobs)
+        return in_processes(DecodeClips(self.dataset.storage.root, self.settings), units, crew)
 
 
 @dataclass(frozen=True)

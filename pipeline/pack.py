@@ -21,7 +21,7 @@ from manifests.dataset import Dataset
 from manifests.storage import Storage, open_storage
 from pipeline import outcome, plans
 from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make
-from pipeline.crew import in_processes
+from pipeline.crew import Crew, in_processes
 from pipeline.packing.choosing import EVERYTHING, Choice
 from pipeline.packing.costs import Costs
 from pipeline.packing.forecast import Forecast, forecast
@@ -111,9 +111,9 @@ class Pack:
             for name, (split, generation, clips) in shards.items()
         ]
 
-    def results(self, units: Sequence[ShardJob], jobs: int) -> Generator[Rows, None, None]:
+    def results(self, units: Sequence[ShardJob], crew: Crew) -> Generator[Rows, None, None]:
         """Do the units in worker processes."""
-        return in_processes(PackShard(self.dataset.storage.root, self.settings), units, jobs)
+        return in_processes(PackShard(self.dataset.storage.root, self.settings), units, crew)
 
 
 def _failed(outcomes: pa.Table) -> set[str]:

@@ -19,10 +19,11 @@ from pipeline import stage
 from pipeline.acquiring.acquire import LOCAL, Download
 from pipeline.acquiring.nothing import tell_waiting
 from pipeline.clip import Settings
-from pipeline.crew import cores
+from pipeline.crew import Backend as Engine
+from pipeline.crew import Crew
 from pipeline.decode import Decode
 from pipeline.fetch.bring import Bring
-from pipeline.fetch.network import ASKED_AS, THREADS, Network, bringing
+from pipeline.fetch.network import ASKED_AS, Network, bringing
 from pipeline.pack import Pack
 from pipeline.packing.choosing import EVERYTHING, Choice
 from pipeline.retrying import Retry
@@ -49,6 +50,13 @@ class Options:
     strict: bool = False
     changed: Mapping[str, int] = field(default_factory=dict)
     network: Network | None = None
+    backend: Engine = "loky"
+    address: str | None = None
+
+    @property
+    def crew(self) -> Crew:
+        """Who does the work."""
+        return Crew(self.jobs, self.backend, self.address)
 
 
 Maker = Callable[[Dataset, Settings, Options, Ui], Sequence[stage.Stage[Any]]]
@@ -107,7 +115,7 @@ def _run(dataset: Dataset, one: stage.Stage[Any], options: Options, ui: Ui) -> S
     return stage.run(
         dataset,
         one,
-        jobs=_jobs(options, one),
+        crew=options.crew,
         retry=options.retry,
         ui=ui,
         title=_title(one),
@@ -121,7 +129,7 @@ def _foresee(dataset: Dataset, pack: Pack, options: Options, ui: Ui) -> Callable
     """Return what says how large and how long a pack becomes, and stops it where it cannot fit."""
 
     def foresee(todo: pa.Table) -> None:
-        coming = pack.forecast(todo, _jobs(options, pack))
+        coming = pack.forecast(todo, options.crew.workers)
         ui.note(f"pack: {coming.words()}")
         coming.require_room(dataset.storage.root, options.keep_free)
 
@@ -149,11 +157,6 @@ def _title(one: stage.Stage[Any]) -> str:
     return f"download from {one.source.name}" if isinstance(one, Bring) else one.name
 
 
-def _jobs(options: Options, one: stage.Stage[Any]) -> int:
-    """Worker processes, one a core; threads that wait for networks, more."""
-    return options.jobs or (THREADS if isinstance(one, Bring) else cores())
-
-
 def _show_plan(dataset: Dataset, one: stage.Stage[Any], options: Options, ui: Ui) -> None:
     """Print what a run would do, without doing or writing anything."""
     left, number = stage.remaining(dataset, one.plans)
@@ -162,7 +165,7 @@ def _show_plan(dataset: Dataset, one: stage.Stage[Any], options: Options, ui: Ui
     title = _title(one) if isinstance(one, Bring) else one.name
     if isinstance(one, Pack):
         values["splits"] = dict(Counter(plan["split"].to_pylist()))
-        coming = one.forecast(pa.concat_tables([left, plan]), _jobs(options, one))
+        coming = one.forecast(pa.concat_tables([left, plan]), options.crew.workers)
         ui.note(coming.words())
         values |= {name: coming.as_dict()[name] for name in ("shards", "bytes", "seconds", "free")}
     rows = [(key, str(value)) for key, value in values.items()]

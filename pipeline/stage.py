@@ -1,9 +1,9 @@
 """The one place that owns skipping what is done, retry, progress, recording and interruption.
 
 A stage is a plan (pure), units of work cut from it, and what makes rows of them: worker processes
-or threads (pipeline/crew.py). Rows are committed at least every minute, with every shard, and
-when the run is interrupted; results are taken as they come. A resumed run finishes the written
-plan first. The engine's own cost is about 0.1 ms a unit.
+or threads (pipeline/crew.py, pipeline/threads.py). Rows are committed at least every minute, with
+every shard, and when the run is interrupted; results are taken as they come. A resumed run
+finishes the written plan first. The engine's own cost is about 0.1 ms a unit.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from manifests import schema
 from manifests.console import Progress, Ui
 from manifests.dataset import Dataset
 from pipeline import plans
+from pipeline.crew import Crew
 from pipeline.lock import holding
 from pipeline.retrying import STATE, Retry
 
@@ -65,7 +66,7 @@ class Stage(Protocol, Generic[U]):
         """Under which name its plans are kept; the stage's own but for parts of a stage."""
         ...
 
-    def results(self, units: Sequence[U], jobs: int) -> Generator[Rows, None, None]:
+    def results(self, units: Sequence[U], crew: Crew) -> Generator[Rows, None, None]:
         """Do the units and yield rows as they come; closing it ends the work."""
         ...
 
@@ -139,7 +140,7 @@ def run(
     dataset: Dataset,
     stage: Stage[Any],
     *,
-    jobs: int,
+    crew: Crew,
     retry: Retry,
     ui: Ui,
     title: str = "",
@@ -162,7 +163,7 @@ def run(
         for folder in (*_FOLDERS, f"manifests/{stage.name}", *stage.folders):
             dataset.storage.clean(folder)
         for todo, words in _rounds(dataset, stage, retry, foresee):
-            _work(dataset, stage, todo, words, jobs, summary, ui, units_per_s)
+            _work(dataset, stage, todo, words, crew, summary, ui, units_per_s)
         for table in (*ORDER, stage.name):
             dataset.compact(table)
     summary.seconds = time.monotonic() - started
@@ -214,7 +215,7 @@ def _work(
     stage: Stage[Any],
     todo: pa.Table,
     words: str,
-    jobs: int,
+    crew: Crew,
     summary: Summary,
     ui: Ui,
     units_per_s: float | None,
@@ -230,7 +231,7 @@ def _work(
     recorder = _Recorder(dataset, stage.name, summary, ui)
     with (
         ui.progress(clips, summary.title or summary.stage, most=most) as progress,
-        contextlib.closing(stage.results([unit for unit, _ in units], jobs)) as results,
+        contextlib.closing(stage.results([unit for unit, _ in units], crew)) as results,
     ):
         try:
             for rows in results:

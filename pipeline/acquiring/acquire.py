@@ -27,7 +27,7 @@ from pipeline.acquiring.finding import Span, find, own_folders
 from pipeline.acquiring.from_archive import take_out
 from pipeline.acquiring.locate import Places
 from pipeline.acquiring.units import Absent, Planned, Unit, Video, cut
-from pipeline.crew import in_processes
+from pipeline.crew import Crew, in_processes
 from pipeline.fetch.selection import EVERYTHING, Selection
 from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
@@ -114,13 +114,13 @@ class Download:
         damage = {clip: lost[span] for clip, span in spans.items() if span in lost}
         return cut(ordered, absent, str(places.videos), damage)
 
-    def results(self, units: Sequence[Unit], jobs: int) -> Generator[Rows, None, None]:
+    def results(self, units: Sequence[Unit], crew: Crew) -> Generator[Rows, None, None]:
         """Do the units in worker processes, after those that need none."""
         for unit in units:
             if isinstance(unit, Absent):
                 yield unit.rows()
         if there := [unit for unit in units if not isinstance(unit, Absent)]:
-            yield from in_processes(Acquire(Limits()), there, jobs)
+            yield from in_processes(Acquire(Limits()), there, crew)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from manifests import tables
 from manifests.dataset import Dataset
 from pipeline.acquiring.finding import own_folders
 from pipeline.acquiring.units import Planned
-from pipeline.crew import in_threads
+from pipeline.crew import Crew
 from pipeline.fetch.kept import lost_files
 from pipeline.fetch.litter import sweep
 from pipeline.fetch.rows import Bringing
@@ -26,6 +26,9 @@ from pipeline.fetch.selection import EVERYTHING, Selection
 from pipeline.fetch.source import Source, Tools, Want
 from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
+from pipeline.threads import in_threads
+
+THREADS = 8  # they wait for networks, so more than there are cores
 
 COLUMNS = ("clip_id", "source", "video_id", "start_s", "end_s")
 
@@ -98,14 +101,14 @@ class Bring:
         sweep(self.dataset, self.tools.storage, self.selection)
         return self.source.units(wants, self.tools)
 
-    def results(self, units: Sequence[Any], jobs: int) -> Generator[Rows, None, None]:
+    def results(self, units: Sequence[Any], crew: Crew) -> Generator[Rows, None, None]:
         """Fetch in threads.
 
         Raises:
             UnreachableError: hosts that cannot be reached; all others were asked.
         """
         bringing = Bringing(self.dataset, self.source, self.tools)
-        yield from in_threads(bringing, units, jobs, self.tools.stop)
+        yield from in_threads(bringing, units, crew.threads(THREADS), self.tools.stop)
         if rows := bringing.lines.rest():
             yield {self.name: rows}
         if error := bringing.lines.error():

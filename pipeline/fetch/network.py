@@ -24,7 +24,6 @@ from pipeline.fetch.youtube import mirror
 from pipeline.fetch.youtube.youtube import HOST, PER_HOUR, YouTube
 from pipeline.retrying import Retry
 
-THREADS = 8
 # What is asked unless named; not YouTube, which blocks an address that takes much.
 DEFAULT = (LOCAL, "cvdf", "https")
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from manifests.cli import Jobs, Root, Say, Strict, app, ends
+from manifests.cli import Address, Backend, Jobs, Root, Say, Strict, app, ends
 from manifests.errors import ClipmillError
 from pipeline.spec_options import SpecOptions
 
 if TYPE_CHECKING:
     from manifests.console import Ui
     from manifests.rows import Annotation
+    from pipeline import running
 
 verbs = app()
 kinds = app()
@@ -28,7 +29,21 @@ class Looking:
 
     seed: Annotated[int, typer.Option(min=0, help="Seed of the cuts and shuffles.")] = 0
     jobs: Jobs = 0
+    backend: Backend = "loky"
+    address: Address = None
     strict: Strict = False
+
+    def resolve(self) -> running.Options:
+        """Return how the videos' stage is run."""
+        from pipeline import running
+
+        return running.Options(
+            self.jobs,
+            "failed",
+            strict=self.strict,
+            backend=self.backend,
+            address=self.address,
+        )
 
 
 Videos = Annotated[
@@ -72,7 +87,7 @@ def annotate_folder(
     say: Say,
 ) -> None:
     """Your own videos: CLASS/FILE, SPLIT/CLASS/FILE, or a CSV that lists them."""
-    from pipeline import annotating, running
+    from pipeline import annotating
     from pipeline.annotate.folder import read_folder
 
     with ends(say) as ui:
@@ -85,7 +100,7 @@ def annotate_folder(
         found = read_folder(
             videos, csv=csv, val=val, test=test, seed=looking.seed, name=title, classes=classes
         )
-        options = running.Options(jobs=looking.jobs, retry="failed", strict=looking.strict)
+        options = looking.resolve()
         annotating.annotate(root, found, chosen, looking.seed, videos, options, ui)
 
 
@@ -190,11 +205,11 @@ def _annotate(
     ui: Ui,
 ) -> None:
     """Read lists, wherever they are, and keep what they ask for."""
-    from pipeline import annotating, running
+    from pipeline import annotating
     from pipeline.annotate.lists_from import lists_from
 
     chosen = spec.resolve()
     with lists_from(lists) as folder:
         found = read(folder)
-    options = running.Options(jobs=looking.jobs, retry="failed", strict=looking.strict)
+    options = looking.resolve()
     annotating.annotate(root, found, chosen, looking.seed, videos, options, ui)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from manifests.cli import DryRun, Jobs, Root, Say, Strict, app, ends
+from manifests.cli import Address, Backend, DryRun, Jobs, Root, Say, Strict, app, ends
 from pipeline.verbs.addresses import Cvdf, Proxy, YouTube
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Running:
         typer.Option(help="Which clips with a failed outcome to try again."),
     ] = "none"
     jobs: Jobs = 0
+    backend: Backend = "loky"
+    address: Address = None
     dry_run: DryRun = False
     strict: Strict = False
 
@@ -193,5 +195,7 @@ def _run(
             dry_run=chosen.dry_run,
             strict=chosen.strict,
             network=None if downloading is None else downloading.resolve(),
+            backend=chosen.backend,
+            address=chosen.address,
         )
         running.run(root, stages, options, ui)

@@ -18,7 +18,7 @@ from manifests.console import Ui
 from manifests.dataset import FILE, Dataset
 from manifests.errors import ClipmillError
 from manifests.storage import Storage, open_storage
-from pipeline.crew import cores, in_processes
+from pipeline.crew import Crew, in_processes
 from pipeline.verifying.against import against_each_other
 from pipeline.verifying.data import Read, ReadFile, wrong_size
 from pipeline.verifying.files import Files, files_of, left_over, sizes, unknown_files
@@ -138,12 +138,12 @@ def _read(checked: Checked, wish: Wish, end: float, ui: Ui) -> None:
     """Read the chosen files until the time is over."""
     files = checked.files
     total = sum(file.row["bytes"] for file in files.chosen)
-    most = max(1, min(wish.jobs or cores(), total // WORKER_BYTES))
+    most = max(1, min(Crew(wish.jobs).workers, total // WORKER_BYTES))
     work = ReadFile(checked.storage.root, checked.dataset and checked.dataset.spec)
     found: list[Read] = []
     with (
         ui.progress(len(files), "verify") as progress,
-        contextlib.closing(in_processes(work, files, most)) as results,
+        contextlib.closing(in_processes(work, files, Crew(most))) as results,
     ):
         while len(found) < len(files) and time.monotonic() < end:
             found.append(next(results))

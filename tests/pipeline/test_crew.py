@@ -1,121 +1,50 @@
-"""Workers: threads that end when asked, results that come as they are made."""
+"""Who works: what the options mean, and what is refused."""
 
 import os
-import signal
-import subprocess
 import sys
-import threading
-import time
-import warnings
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from manifests.errors import StoppedError
-from pipeline.crew import in_processes, in_threads
-
-REPO = Path(__file__).resolve().parents[2]
-
-
-def doubled(unit: int) -> Iterator[int]:
-    yield 2 * unit
-    yield 2 * unit + 1
+from manifests.errors import ClipmillError
+from pipeline import crew as crews
+from pipeline.crew import Crew, in_processes
 
 
-def die(unit: int) -> int:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return unit
+def test_zero_jobs_are_a_worker_for_each_core() -> None:
+    assert Crew().workers == len(os.sched_getaffinity(0))
+    assert Crew(3).workers == 3
 
 
-@pytest.mark.parametrize("jobs", [1, 3, 50])
-def test_threads_do_every_unit_once(jobs: int) -> None:
-    found = in_threads(doubled, range(20), jobs, threading.Event())
-    assert sorted(found) == list(range(40))
+def test_a_cluster_is_given_units_ahead_unless_told_how_many() -> None:
+    assert Crew(2, "dask").ahead == 4
+    assert Crew(0, "dask", "tcp://host:8786").ahead == crews.AHEAD
+    assert Crew(5, "ray", "auto").ahead == 5
 
 
-def test_threads_do_nothing_where_there_is_nothing() -> None:
-    assert list(in_threads(doubled, [], 4, threading.Event())) == []
+def test_threads_are_nothing_that_a_cluster_does() -> None:
+    assert Crew().threads(8) == 8
+    assert Crew(3).threads(8) == 3
+    assert Crew(100, "ray", "auto").threads(8) == 8
 
 
-def test_an_error_of_one_thread_ends_all_and_what_came_is_kept() -> None:
-    stop, asked = threading.Event(), []
-
-    def work(unit: int) -> Iterator[int]:
-        asked.append(unit)
-        yield unit
-        if unit == 5:
-            raise StoppedError("the disk is full")
-        stop.wait(0.01)
-
-    found = []
-    with pytest.raises(StoppedError, match="disk is full"):
-        found.extend(in_threads(work, range(1000), 2, stop))
-    assert stop.is_set() and len(asked) < 100
+def test_an_address_needs_a_cluster() -> None:
+    with pytest.raises(ClipmillError, match="this machine only; expected --backend dask"):
+        Crew(address="tcp://host:8786")
+    with pytest.raises(ClipmillError, match=r"unknown backend 'dusk'.*Did you mean 'dask'"):
+        Crew(backend="dusk")  # type: ignore[arg-type]
 
 
-def test_closing_ends_threads_that_wait_for_a_reader() -> None:
-    stop = threading.Event()
-
-    def work(unit: int) -> Iterator[int]:
-        while not stop.is_set():
-            yield unit
-
-    before = threading.active_count()
-    results = in_threads(work, range(8), 4, stop)
-    next(results)
-    results.close()
-    assert stop.is_set() and threading.active_count() == before
+def test_one_worker_and_one_unit_need_no_process() -> None:
+    here = os.getpid()
+    assert list(in_processes(lambda _: os.getpid(), [1, 2], Crew(1))) == [here, here]
+    assert list(in_processes(lambda _: os.getpid(), [1], Crew(4))) == [here]
 
 
-def test_an_interruption_hands_over_what_is_in_hand() -> None:
-    program = """
-import os, signal, sys, threading, time
-from pipeline.crew import in_threads
-stop = threading.Event()
-def work(unit):
-    stop.wait(30)
-    yield unit
-threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-found = []
-try:
-    for one in in_threads(work, range(100), 4, stop):
-        found.append(one)
-except KeyboardInterrupt:
-    print(sorted(found), flush=True)
-    sys.exit(7)
-"""
-    started = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", program], cwd=REPO, capture_output=True, text=True)
-    assert done.returncode == 7, done.stderr
-    assert done.stdout.strip() == "[0, 1, 2, 3]"
-    assert time.monotonic() - started < 20
-
-
-def test_a_killed_process_is_one_clear_error() -> None:
-    with pytest.raises(StoppedError, match="a worker process was killed"):
-        list(in_processes(die, [1, 2, 3], 2))
-
-
-def test_results_given_up_are_closed_without_a_warning(
-    recwarn: pytest.WarningsRecorder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("backend", "module"), [("dask", "distributed"), ("ray", "ray")])
+def test_an_engine_that_is_not_installed_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, backend: crews.Backend, module: str
 ) -> None:
-    import joblib
-
-    ends: list[str] = []
-
-    def given() -> Iterator[dict[str, str]]:
-        """Stands for joblib's results: closing them before their end warns."""
-        try:
-            while True:
-                yield {}
-        except GeneratorExit:
-            ends.append("closed")
-            warnings.warn("3 tasks have been cancelled", UserWarning, stacklevel=1)
-
-    monkeypatch.setattr(joblib, "Parallel", lambda **_: lambda tasks: given())
-    results = in_processes(str, ["a", "b"], 2)
-    assert next(results) == {}
-    results.close()
-    assert ends == ["closed"]
-    assert not recwarn.list
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ClipmillError, match=rf"pip install 'clipmill\[{backend}\]'") as error:
+        list(in_processes(str, [1, 2], Crew(2, backend)))
+    assert error.value.exit_code == 2

@@ -16,7 +16,7 @@ from manifests.dataset import Dataset
 from manifests.errors import StoppedError
 from manifests.reasons import Reason
 from pipeline import outcome, plans, stage
-from pipeline.crew import in_processes
+from pipeline.crew import Crew, in_processes
 from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 
@@ -42,8 +42,8 @@ class Counting:
         rows = zip(todo["clip_id"].to_pylist(), todo["attempt"].to_pylist(), strict=True)
         return [(row, 1) for row in rows]
 
-    def results(self, units: Sequence[tuple[str, int]], jobs: int) -> Generator[Rows, None, None]:
-        return in_processes(self._work, units, jobs)
+    def results(self, units: Sequence[tuple[str, int]], crew: Crew) -> Generator[Rows, None, None]:
+        return in_processes(self._work, units, crew)
 
     def _do(self, unit: tuple[str, int]) -> Rows:
         self.done.append(unit)
@@ -56,7 +56,7 @@ def dataset(tmp_path: Path, annotated: Callable[..., Dataset]) -> Dataset:
 
 
 def run(one: Any, retry: Retry = "none", jobs: int = 1) -> stage.Summary:
-    return stage.run(one.dataset, one, jobs=jobs, retry=retry, ui=Ui(quiet=True))
+    return stage.run(one.dataset, one, crew=Crew(jobs), retry=retry, ui=Ui(quiet=True))
 
 
 def test_done_is_done(dataset: Dataset) -> None:

@@ -20,6 +20,7 @@ import pytest
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from pipeline import outcome
+from pipeline.crew import Crew
 from pipeline.fetch.bring import Bring
 from pipeline.fetch.partfile import NOTE, PART
 from pipeline.fetch.selection import Selection
@@ -380,5 +381,5 @@ def test_refused_without_a_reason_is_gone_a_day_later(root, tools, hours, status
 
     want = Want(clip, 2, "youtube:x", "x", None, None)
     bring = Bring(dataset, Refusing(), tools, Selection())
-    [rows] = bring.results([(want,)], 1)
+    [rows] = bring.results([(want,)], Crew(1))
     assert [row["status"] for row in rows["download"]] == [status]

@@ -12,6 +12,7 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.rows import Annotation, Clip, Label, SplitRow
 from pipeline import stage
+from pipeline.crew import Crew
 from pipeline.fetch.bring import Bring
 from pipeline.fetch.cvdf.source import Cvdf
 from pipeline.fetch.selection import Selection
@@ -79,7 +80,7 @@ def bring(site, tools) -> Callable[..., dict[str, dict[str, Any]]]:
         tools.stop.clear()
         chosen = Selection(part, limit=limit, retry=retry)
         one = Bring(fresh, Cvdf(fresh, site.url, chosen), tools, chosen)
-        stage.run(fresh, one, jobs=jobs, retry=retry, ui=ui, share=part)
+        stage.run(fresh, one, crew=Crew(jobs), retry=retry, ui=ui, share=part)
         return states(dataset)
 
     return run

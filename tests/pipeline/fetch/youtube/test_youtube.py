@@ -11,11 +11,11 @@ import pytest
 
 from manifests.errors import ClipmillError, StoppedError
 from manifests.reasons import Reason
-from pipeline.crew import in_threads
 from pipeline.fetch.pace import Pace, Rates
 from pipeline.fetch.source import Arrived, Refused
 from pipeline.fetch.taxonomy import Then
 from pipeline.fetch.youtube.youtube import HOST, PER_HOUR, YouTube
+from pipeline.threads import in_threads
 
 ID = "-u8W9n8IOks"
 
