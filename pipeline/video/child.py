@@ -6,6 +6,7 @@ and dies with its parent. Requests carry the file's descriptor, for a decode the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from dataclasses import asdict
@@ -51,7 +52,8 @@ def _answer(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
 def _probe(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
     from pipeline.video.probe import scan
 
-    return {"probe": _plain(scan(fds[0], message["max_pixels"]).probe, with_times=True)}
+    with contextlib.closing(scan(fds[0], message["max_pixels"])) as found:
+        return {"probe": _plain(found.probe, with_times=True)}
 
 
 def _decode(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:

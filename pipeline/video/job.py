@@ -16,6 +16,7 @@ frame may still show its traces until the next key frame: `errors` says that it 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -78,7 +79,11 @@ class Pass(NamedTuple):
 
 def perform(fd: int, order: Order, pixels: NDArray[np.uint8]) -> Result:
     """Decode one clip into `pixels` (T, H, W, 3); every frame of it is written, or it raises."""
-    found = scan(fd, order.max_pixels)
+    with contextlib.closing(scan(fd, order.max_pixels)) as found:
+        return _perform(fd, found, order, pixels)
+
+
+def _perform(fd: int, found: Scan, order: Order, pixels: NDArray[np.uint8]) -> Result:
     selection = select(found.probe.times, order.spec, order.start_s, order.end_s)
     last = found.last_packet(int(selection.indices.max()))
     clean = Run(found.frames_until(last), 0)

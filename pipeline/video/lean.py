@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.video.container import decode, open_container, packets, video_stream
 from pipeline.video.converter import Converter
 from pipeline.video.keyframes import DISCARDING, referred
+from pipeline.video.reading import reading
 from pipeline.video.task import Run, Sink, Task
 
 if TYPE_CHECKING:
@@ -37,27 +37,24 @@ def serves(scan: Scan) -> bool:
 def run(fd: int, task: Task, sink: Sink) -> Run:
     """Decode and pass on the wanted frames; `errors` is not 0 where that cannot be trusted."""
     scan, wanted = task.scan, task.wanted
-    first = start(scan, min(wanted))
     sorter = _Sorter(wanted, Converter(task.steps), sink)
-    with open_container(fd, task.max_pixels) as container:
-        stream = video_stream(container, task.max_pixels)
-        context: Any = stream.codec_context
+    with reading(fd, scan, task.max_pixels) as source:
+        context: Any = source.stream.codec_context
         discarding = context.codec.canonical_name in DISCARDING
-        for index, packet in enumerate(packets(container, stream)):
-            if index < first:
-                continue
+        for index, packet in source.packets(start(scan, min(wanted))):
             ordinal = int(scan.ranks[index])
-            needed = not discarding or ordinal in wanted or referred(packet, stream)
-            if not sorter.expect(packet.pts, ordinal, needed):
+            whole = not discarding or ordinal in wanted
+            comes = whole or source.given(index) or referred(packet, source.stream)
+            if not sorter.expect(packet.pts, ordinal, comes):
                 return Run(sorter.frames, 1)
             if discarding:
-                context.skip_frame = "DEFAULT" if ordinal in wanted else "NONREF"
-            frames, error = decode(stream, packet)
+                context.skip_frame = "DEFAULT" if whole else "NONREF"
+            frames, error = source.decode(index, packet)
             if error or not sorter.take(frames):
                 return Run(sorter.frames, 1)
             if index == task.last_packet:
                 break
-        frames, error = decode(stream, None)
+        frames, error = source.rest()
         if error or not sorter.take(frames):
             return Run(sorter.frames, 1)
     return Run(sorter.frames, 0 if sorter.complete else 1)
@@ -80,24 +77,24 @@ class _Sorter:
     def __init__(self, wanted: frozenset[int], converter: Converter, sink: Sink) -> None:
         self._wanted, self._converter, self._sink = wanted, converter, sink
         self._ordinals: dict[int, int] = {}
-        self._needed: set[int] = set(wanted)
+        self._coming: set[int] = set(wanted)
         self._seen: set[int] = set()
         self.frames = 0
 
     @property
     def complete(self) -> bool:
-        """Whether all came that had to: what is wanted, and what it may have been made of."""
-        return self._seen == self._needed
+        """Whether all came that had to: what is wanted, and what it may be made of."""
+        return self._seen == self._coming
 
-    def expect(self, pts: int | None, ordinal: int, needed: bool) -> bool:
-        """Take note of a packet; False where its time is not its own."""
+    def expect(self, pts: int | None, ordinal: int, comes: bool) -> bool:
+        """Take note of a packet and whether its frame comes; False if its time is not its own."""
         if ordinal < 0:
             return True
         if pts is None or pts in self._ordinals:
             return False
         self._ordinals[pts] = ordinal
-        if needed:
-            self._needed.add(ordinal)
+        if comes:
+            self._coming.add(ordinal)
         return True
 
     def take(self, frames: list[VideoFrame]) -> bool:

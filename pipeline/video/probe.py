@@ -6,6 +6,7 @@ libav tells how the picture is to be turned. Runs in the decoder child.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import struct
@@ -27,9 +28,11 @@ from pipeline.video.errors import VideoError
 from pipeline.video.frames import Ordinals, Times
 from pipeline.video.graph import Orientation
 from pipeline.video.keyframes import begins
+from pipeline.video.reading import KEPT_BYTES, Given, Reading
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -74,6 +77,12 @@ class Scan:
     ranks: Ordinals  # file order -> place in display order, -1 where no frame is meant to come
     margin: int  # packets to read on where timestamps do not tell the display order
     starts: tuple[int, ...]  # key packets: nothing before them is needed for what comes after
+    kept: list[Reading]  # one, from which decoding can go on, or none
+
+    def close(self) -> None:
+        """Let go of the file, where decoding has not done so."""
+        while self.kept:
+            self.kept.pop().close()
 
     @property
     def orientation(self) -> Orientation:
@@ -105,12 +114,16 @@ class Stamp(NamedTuple):
 
 
 def scan(fd: int, max_pixels: int) -> Scan:
-    """Read every packet of the video stream once and say what the file holds."""
-    with open_container(fd, max_pixels) as container:
+    """Read every packet of the video stream once and say what the file holds.
+
+    Close what it returns: the file may still be open.
+    """
+    with contextlib.ExitStack() as ending:
+        container = ending.enter_context(open_container(fd, max_pixels))
         stream = video_stream(container, max_pixels)
         if stream.codec_context.width == 0:
             _look_without_limit(fd, stream.index, max_pixels)
-        stamps, orientation = _read(container, stream)
+        stamps, orientation, kept = _read(container, stream, os.fstat(fd).st_size <= KEPT_BYTES)
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         keys, reordered = _keys(stamps, rate)
         meant = np.flatnonzero([stamp.meant for stamp in stamps])
@@ -140,7 +153,9 @@ def scan(fd: int, max_pixels: int) -> Scan:
         )
         margin = 0 if reordered else REORDERING.get(codec, REORDERING_OTHERS)
         starts = tuple(np.flatnonzero([stamp.key for stamp in stamps]).tolist())
-        return Scan(probe, stream.index, ranks, margin, starts)
+        if kept:
+            ending.pop_all()
+        return Scan(probe, stream.index, ranks, margin, starts, kept)
 
 
 def _look_without_limit(fd: int, index: int, max_pixels: int) -> None:
@@ -152,23 +167,33 @@ def _look_without_limit(fd: int, index: int, max_pixels: int) -> None:
     os.lseek(fd, position, os.SEEK_SET)
 
 
-def _read(container: InputContainer, stream: VideoStream) -> tuple[list[Stamp], Orientation]:
-    """Stamps of all packets, and the first frame's orientation."""
+def _read(
+    container: InputContainer, stream: VideoStream, keep: bool
+) -> tuple[list[Stamp], Orientation, list[Reading]]:
+    """Stamps of all packets, the first frame's orientation, and how decoding can go on."""
     stamps: list[Stamp] = []
+    held: list[Packet[VideoStream]] = []
+    given: list[Given] = []
     orientation: Orientation | None = None
-    base = stream.time_base or Fraction(1, 90_000)
+    # As float(pts * Fraction): exact until the division, and a twentieth of its time.
+    ticks, per = (stream.time_base or Fraction(1, 90_000)).as_integer_ratio()
     for packet in packets(container, stream):
-        pts = None if packet.pts is None else float(packet.pts * base)
-        dts = None if packet.dts is None else float(packet.dts * base)
+        pts = None if packet.pts is None else packet.pts * ticks / per
+        dts = None if packet.dts is None else packet.dts * ticks / per
         # One byte holds no picture: mencoder writes it where the last frame is to be repeated.
         meant = packet.size > 1 and not packet.is_discard
         key = meant and packet.is_keyframe and begins(packet, stream)
         stamps.append(Stamp(pts, dts, meant, not packet.is_corrupt, key))
         if orientation is None and len(stamps) <= FIRST_FRAME_PACKETS:
-            orientation = next(map(_orientation, decode(stream, packet)[0]), None)
+            given.append(decode(stream, packet))
+            orientation = next(map(_orientation, given[-1][0]), None)
+        if keep:
+            held.append(packet)
     if orientation is None:
-        orientation = next(map(_orientation, decode(stream, None)[0]), None)
-    return stamps, orientation or Orientation()
+        # The decoder has given all it had, and is of no more use.
+        orientation, keep = next(map(_orientation, decode(stream, None)[0]), None), False
+    kept = [Reading(container, stream, held, given)] if keep else []
+    return stamps, orientation or Orientation(), kept
 
 
 def _keys(stamps: list[Stamp], rate: float) -> tuple[Times, bool]:
