@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NO_SOURCE = "no_source"
     BLOCKED = "blocked"
     MACHINE = "machine"
+    DAMAGED = "damaged"
     UNKNOWN = "unknown"
 
 
@@ -60,5 +61,6 @@ MEANING: dict[Reason, str] = {
     Reason.NO_SOURCE: "none of the sources asked has it",
     Reason.BLOCKED: "the session is blocked",
     Reason.MACHINE: "this machine cannot go on",
+    Reason.DAMAGED: "what was kept of it is damaged or gone since; it is made again",
     Reason.UNKNOWN: "a message that is not known; may come back",
 }

@@ -15,9 +15,11 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from manifests import tables
 from manifests.dataset import Dataset
+from manifests.reasons import Reason
 from manifests.storage import Storage, open_storage
 from pipeline import outcome, plans
 from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make
@@ -64,13 +66,13 @@ class Pack:
         splits_of = self.dataset.splits_of(None)
         self.choice.require(splits_of)
         undecodable = _failed(self.dataset.parts("decode")) if retry == "none" else set()
-        outcomes = self.dataset.parts(self.name, STATE)
+        outcomes = self.dataset.parts(self.name, (*STATE, "shard"))
         there = self.choice.of_splits(acquired(self.dataset)["clip_id"].to_pylist(), splits_of)
         decodable = [clip for clip in there if clip not in undecodable]
         begun = set(outcomes["clip_id"].to_pylist()) if self.choice.limit else ()
         chosen = self.choice.first(decodable, begun, self.dataset.seed)
         wanted = ((clip, shard_split(splits_of.get(clip, ()))) for clip in chosen)
-        todo = pending(wanted, outcomes, retry)
+        todo = pending(wanted, outcomes, retry, retired=self._retired(outcomes))
         rows = plan_shards(
             todo,
             sample_bytes=self.costs.sample_bytes([clip for clip, *_ in todo]) if todo else 1,
@@ -90,13 +92,26 @@ class Pack:
         """Return what the rows of a plan will come to."""
         return forecast(self.dataset, self.costs, todo, workers)
 
+    def _retired(self, outcomes: pa.Table) -> list[str]:
+        """Return the clips that were packed into shards which `verify --fix` took out since."""
+        shards = self.dataset.parts("retired")["shard"].combine_chunks()
+        rows = tables.finished(outcomes).filter(pc.field("shard").isin(shards))
+        return rows["clip_id"].to_pylist()
+
     def _next_index(self) -> dict[str, int]:
-        """Where each split's shard numbers go on after all that was ever planned."""
-        following: dict[str, int] = {}
+        """Where each split's shard numbers go on after all that was ever planned or is there.
+
+        A plan that was lost must not lead to names that shards have.
+        """
+        storage = self.dataset.storage
+        names = {*storage.list("shards")}
+        names |= {*tables.read_parts(storage, "manifests/shards", "shards")["shard"].to_pylist()}
         for number in plans.numbers(self.dataset, self.name):
-            for name in set(plans.read(self.dataset, self.name, number)["shard"].to_pylist()):
-                split, index = re.fullmatch(r"(.+)-(\d+)\.tar", name).groups()  # type: ignore[union-attr]
-                following[split] = max(following.get(split, 0), int(index) + 1)
+            names |= {*plans.read(self.dataset, self.name, number)["shard"].to_pylist()}
+        following: dict[str, int] = {}
+        for match in filter(None, (re.fullmatch(r"(.+)-(\d+)\.tar", name) for name in names)):
+            split, index = match.groups()
+            following[split] = max(following.get(split, 0), int(index) + 1)
         return following
 
     def units(self, todo: pa.Table) -> list[tuple[ShardJob, int]]:
@@ -117,7 +132,10 @@ class Pack:
 
 
 def _failed(outcomes: pa.Table) -> set[str]:
+    """Return the clips that cannot be decoded, as far as `decode` knows."""
     rows = tables.latest(outcomes)
+    damaged = pc.fill_null(pc.equal(rows["reason"], str(Reason.DAMAGED)), False)  # type: ignore[attr-defined]
+    rows = rows.filter(pc.invert(damaged))  # type: ignore[attr-defined]
     return {
         clip
         for clip, status in zip(

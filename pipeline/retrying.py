@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests import tables
+from manifests.reasons import Reason
 
 Retry = Literal["none", "failed", "gone", "all"]
 # The endings of a last attempt that each word tries again.
@@ -21,7 +22,7 @@ AGAIN: dict[Retry, tuple[str, ...]] = {
     "gone": ("gone",),
     "all": ("failed", "gone"),
 }
-STATE = ("clip_id", "attempt", "status")  # the columns of outcomes that decide
+STATE = ("clip_id", "attempt", "status", "reason")  # the columns of outcomes that decide
 T = TypeVar("T")
 
 
@@ -31,24 +32,34 @@ def pending(
     retry: Retry,
     via: str | None = None,
     lost: Collection[str] = (),
+    retired: Collection[str] = (),
 ) -> list[tuple[str, T, int]]:
     """Return (clip_id, what came with it, attempt) of the clips to do.
 
     With `via` only attempts of that source count, but a clip that any source brought is done.
-    Clips in `lost` were done and are so no more.
+    Clips in `lost` were done and are so no more. What `verify --fix` took out is done again without
+    being asked for: rows that say DAMAGED, and clips in `retired`.
     """
     last = tables.latest(outcomes)
-    clips, statuses = last["clip_id"].to_pylist(), last["status"].to_pylist()
-    reached = dict(zip(clips, last["attempt"].to_pylist(), strict=True))
-    state = dict(zip(clips, statuses, strict=True))
+    reached = dict(zip(last["clip_id"].to_pylist(), last["attempt"].to_pylist(), strict=True))
+    state = _states(last)
     if via is not None:
-        mine = tables.latest(outcomes.filter(pc.field("via") == via))
-        own = dict(zip(mine["clip_id"].to_pylist(), mine["status"].to_pylist(), strict=True))
+        own = _states(tables.latest(outcomes.filter(pc.field("via") == via)))
         state = own | {clip: status for clip, status in state.items() if status == "done"}
     state |= dict.fromkeys(lost, "failed")
+    state |= dict.fromkeys(retired, "")
     again = ("", *AGAIN[retry])
     return [
         (clip, more, reached.get(clip, 0) + 1)
         for clip, more in wanted
         if state.get(clip, "") in again
     ]
+
+
+def _states(rows: pa.Table) -> dict[str, str]:
+    """Return clip_id → status; of clips whose file was damaged nothing."""
+    columns = (rows[name].to_pylist() for name in ("clip_id", "status", "reason"))
+    return {
+        clip: "" if reason == Reason.DAMAGED else status
+        for clip, status, reason in zip(*columns, strict=True)
+    }

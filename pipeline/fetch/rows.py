@@ -44,7 +44,7 @@ class Bringing:
         self._thread = threading.local()
         self._kept = Kept(dataset)
         self.lines = Lines()
-        columns = (*STATE, "via", "reason", "finished_at")
+        columns = (*STATE, "via", "finished_at")
         rows = dataset.parts("download", columns).filter(
             (pc.field("via") == source.name) & (pc.field("reason") == str(Reason.UNAVAILABLE))
         )

@@ -13,6 +13,7 @@ import pyarrow.compute
 
 from manifests import tables
 from manifests.dataset import Dataset, live_rows
+from manifests.reasons import Reason
 from pipeline.annotate.sources import SCHEME, YOUTUBE
 from pipeline.packplan import UNSPLIT
 
@@ -51,7 +52,7 @@ def states(dataset: Dataset, split_set: str) -> States:
     rows = {"download": newest}
     rows |= {stage: tables.latest(_rows(dataset, stage, _COLUMNS)) for stage in STAGES[1:]}
     places = {stage: pc.index_in(ids, value_set=rows[stage]["clip_id"]) for stage in STAGES}
-    status = {stage: _taken(rows[stage], "status", places[stage]) for stage in STAGES}
+    status = {stage: _taken(_ended(rows[stage]), "status", places[stage]) for stage in STAGES}
     samples = live_rows(dataset.storage, "samples")["clip_id"]
     packed = pc.is_in(ids, value_set=samples)
     acquired = _is(status["download"], "done")
@@ -76,6 +77,13 @@ def states(dataset: Dataset, split_set: str) -> States:
         downloads.filter(here),
         newest.filter(pc.is_in(newest["clip_id"], value_set=ids)),
     )
+
+
+def _ended(rows: pa.Table) -> pa.Table:
+    """Return outcomes without the status of those that `verify --fix` made pending again."""
+    damaged = pc.fill_null(pc.equal(rows["reason"], str(Reason.DAMAGED)), False)
+    status = pc.if_else(damaged, None, rows["status"])
+    return rows.set_column(rows.column_names.index("status"), "status", status)
 
 
 def _rows(dataset: Dataset, stage: str, columns: tuple[str, ...]) -> pa.Table:

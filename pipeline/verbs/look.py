@@ -1,4 +1,4 @@
-"""The verbs that look at a dataset folder and change nothing: status, inspect, verify."""
+"""The verbs that look at a dataset folder: status, inspect, and verify, which can mend it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.cli import Jobs, Root, Say, app, ends
+from manifests.cli import DryRun, Jobs, Root, Say, app, ends
 
 verbs = app()
 
@@ -109,8 +109,22 @@ class Reading:
 
 
 @verbs.command()
-def verify(*, root: Root, reading: Reading, say: Say) -> None:
-    """Check tables against files and re-hash what is stored; exit with 1 on damage."""
+def verify(
+    *,
+    root: Root,
+    reading: Reading,
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix",
+            help="Remove what is in no table, and let damaged clips be made again by the next "
+            "download or pack. Stages wait for it meanwhile.",
+        ),
+    ] = False,
+    dry_run: DryRun = False,
+    say: Say,
+) -> None:
+    """Check tables against files and re-hash what is stored; exit with 1 on damage that stays."""
     import math
     import time
 
@@ -123,6 +137,15 @@ def verify(*, root: Root, reading: Reading, say: Say) -> None:
         share = subset(reading.subset, day if reading.seed is None else reading.seed)
         seconds = math.inf if reading.time_limit is None else reading.time_limit * 60
         wish = checking.Wish(share, seconds, reading.videos, reading.jobs)
+        if fix:
+            from pipeline.verifying import mending
+
+            checked, made = mending.fix(root, wish, ui, dry_run)
+            steps = [{"what": step.name, "how": step.words} for step in made.steps]
+            left = [found.where for found, _ in made.left]
+            ui.finish(checked.report(wish) | {"fix": steps, "left": left, "dry_run": dry_run})
+            ui.exit_code = 1 if left or (steps and dry_run) else 0
+            return
         report = checking.check(root, wish, ui).report(wish)
         show(report, ui)
         ui.finish(report)

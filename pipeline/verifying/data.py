@@ -14,7 +14,15 @@ from typing import Any
 from manifests.spec import ClipSpec
 from manifests.storage import Storage, open_storage
 from pipeline.clip import stored_spec
-from pipeline.verifying.problem import DOWNLOAD_ANEW, FROM_VIDEO, PACK_ANEW, Kind, Mend, Problem
+from pipeline.verifying.problem import (
+    DOWNLOAD_ANEW,
+    FROM_VIDEO,
+    PACK_ANEW,
+    ROWS,
+    Kind,
+    Mend,
+    Problem,
+)
 from shards.hashed import HashedFile
 from shards.read import file_sha256, scan, scan_file
 
@@ -124,7 +132,8 @@ def _members(opened: HashedFile, file: File, spec: ClipSpec) -> Iterator[Problem
         for _, row in scan_file(opened, file.row["shard"], spec):
             wanted = expected.pop(row["key"], None)
             if wanted is None and file.samples is not None:
-                yield _problem(file, "in no table", row["clip_id"])
+                where = f"{file.path}#{row['clip_id']}"
+                yield Problem(where, "in no table", ROWS, Mend("rows", file.row["shard"]))
             elif wanted is not None and (wrong := [key for key in row if row[key] != wanted[key]]):
                 yield _problem(file, f"differs from its row in {wrong}", row["clip_id"])
     except ValueError as error:
