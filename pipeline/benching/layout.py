@@ -1,0 +1,51 @@
+"""What every way of `clipmill bench decode` needs: which frames, scaled to what, cut where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.spec import ClipSpec
+from pipeline.video.frames import select
+
+Pixels = NDArray[np.uint8]
+Way = Callable[[Path, ClipSpec], Pixels]
+
+
+def places_of(count: int, spec: ClipSpec) -> dict[int, list[int]]:
+    """Return frame number → places in the clip, of a video of steady 25 frames a second."""
+    places: dict[int, list[int]] = {}
+    for place, number in enumerate(select(np.arange(count) / 25, spec).indices.tolist()):
+        places.setdefault(number, []).append(place)
+    return places
+
+
+def laid_out(
+    frames: Pixels, wanted: list[int], places: dict[int, list[int]], spec: ClipSpec
+) -> Pixels:
+    """Return the clip whose wanted frames (in ascending order) are these."""
+    clip = np.empty(spec.shape, np.uint8)
+    for number, frame in zip(wanted, frames, strict=True):
+        clip[places[number]] = frame
+    return clip
+
+
+def scaled(height: int, width: int, spec: ClipSpec) -> tuple[int, int]:
+    """Return height and width whose shorter side is the clip's, rounded to nearest."""
+    high = max(spec.height, (2 * height * spec.width + width) // (2 * width))
+    wide = max(spec.width, (2 * width * spec.height + height) // (2 * height))
+    return high, wide
+
+
+def corner(height: int, width: int, spec: ClipSpec) -> tuple[int, int]:
+    """Return where the centre of a scaled picture begins, from the left and from above."""
+    return (width - spec.width) // 2, (height - spec.height) // 2
+
+
+def cropped(pictures: Pixels, spec: ClipSpec) -> Pixels:
+    """Return the centre of one picture or of many, (..., H, W, 3)."""
+    left, top = corner(pictures.shape[-3], pictures.shape[-2], spec)
+    return pictures[..., top : top + spec.height, left : left + spec.width, :]
