@@ -82,6 +82,7 @@ DECODE = pa.schema(
         pa.field("path", pa.string()),
         pa.field("bytes", pa.int64()),
         pa.field("xxh3", pa.string()),
+        pa.field("sha256", pa.string()),
     ]
 )
 PACK = pa.schema([*_OUTCOME, *_DECODED, pa.field("shard", pa.string())])

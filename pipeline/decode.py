@@ -24,7 +24,7 @@ from pipeline.crew import Crew, in_processes
 from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from pipeline.video.errors import VideoError
-from shards.read import scan
+from shards.read import file_sha256, scan
 from shards.write import write_shard
 
 UNIT = 8
@@ -82,28 +82,34 @@ class DecodeClips:
                 folder, _, name = path.rpartition("/")
                 written = write_shard(storage, name, "clips", 0, [sample], spec, versions, folder)
                 assert written is not None
-                found = sample.counts, written.samples[0]["xxh3"]
+                digests = {"xxh3": written.samples[0]["xxh3"], "sha256": written.shard["sha256"]}
+                found = sample.counts, digests
         except VideoError as error:
             seconds = time.monotonic() - started
             return outcome.failed(
                 job.clip_id, job.attempt, seconds, versions, error.reason, error.message
             )
         row = outcome.done(job.clip_id, job.attempt, time.monotonic() - started, versions)
-        counts, xxh3 = found
-        return row | dict(counts) | {"path": path, "bytes": storage.size(path), "xxh3": xxh3}
+        counts, digests = found
+        return row | dict(counts) | {"path": path, "bytes": storage.size(path)} | digests
 
-    def _adopt(self, storage: Storage, path: str, job: Job) -> tuple[Mapping[str, int], str] | None:
+    def _adopt(
+        self, storage: Storage, path: str, job: Job
+    ) -> tuple[Mapping[str, int], dict[str, str]] | None:
         """Take a whole tensor that has no row: the process died between writing and recording.
 
-        Returns its counts and the digest of its pixels.
+        Returns its counts and the digests of its pixels and its file.
         """
         if job.attempt > 1 or storage.size(path) is None:
             return None
+        file = storage.local(path)
         try:
-            [(sample, row)] = scan(storage.local(path), path, stored_spec(self.settings.spec))
+            [(sample, row)] = scan(file, path, stored_spec(self.settings.spec))
         except ValueError:
             return None
-        return (sample.counts, row["xxh3"]) if sample.clip_id == job.clip_id else None
+        if sample.clip_id != job.clip_id:
+            return None
+        return sample.counts, {"xxh3": row["xxh3"], "sha256": file_sha256(file)}
 
 
 def tensor_path(clip_id: str) -> str:

@@ -24,7 +24,7 @@ from pipeline.verifying.problem import (
     Problem,
 )
 from shards.hashed import HashedFile
-from shards.read import file_sha256, scan, scan_file
+from shards.read import file_sha256, scan_file
 
 Row = Mapping[str, Any]
 
@@ -100,20 +100,23 @@ class ReadFile:
         yield from found
 
     def _tensor(self, storage: Storage, file: File) -> Iterator[Problem]:
-        """A tensor is whole, of its clip, with the digest of its row."""
-        if self.spec is None:
-            return
-        try:
-            stored = [*scan(storage.local(file.path), file.path, stored_spec(self.spec))]
-        except ValueError as error:
-            yield _problem(file, str(error))
-            return
-        if len(stored) != 1 or stored[0][0].clip_id != file.row["clip_id"]:
-            yield _problem(
-                file, f"holds {', '.join(one.clip_id for one, _ in stored) or 'nothing'}"
-            )
-        elif stored[0][1]["xxh3"] != file.row["xxh3"]:
+        """A tensor is whole, of its clip, with the digests of its row."""
+        stored: list[tuple[Any, Row]] = []
+        with HashedFile(storage.local(file.path)) as opened:
+            try:
+                if self.spec is not None:
+                    stored = [*scan_file(opened, file.path, stored_spec(self.spec))]
+            except ValueError as error:
+                yield _problem(file, str(error))
+                return
+            whole = opened.sha256() == file.row["sha256"]
+        clips = [sample.clip_id for sample, _ in stored]
+        if self.spec is not None and clips != [file.row["clip_id"]]:
+            yield _problem(file, f"holds {', '.join(clips[:9]) or 'nothing'}")
+        elif any(row["xxh3"] != file.row["xxh3"] for _, row in stored):
             yield _problem(file, "differs from its row in ['xxh3']")
+        elif not whole:
+            yield _problem(file, "its sha256 is not that of its row")
 
     def _video(self, storage: Storage, file: File) -> Iterator[Problem]:
         """A video has the digest of its row."""

@@ -24,6 +24,7 @@ from pipeline.verifying.reading import GROWING, Tables
 from shards.write import FOLDER, shard_path
 
 TENSORS = tuple(f"clips/{number:02x}" for number in range(256))
+_OF_TENSORS = ["clip_id", "path", "bytes", "xxh3", "sha256"]
 OURS = re.compile(r"shards/.+-\d{6,}\.tar|clips/[0-9a-f]{2}/[A-Za-z0-9_-]+\.tar")
 
 
@@ -70,7 +71,7 @@ def files_of(found: Tables) -> Files:
         files.spans[name] = start, count + 1
     rows = found.rows["shards"].sort_by("shard").to_pylist()
     files.shards = [File("shard", shard_path(row["shard"]), row) for row in rows]
-    kept = tables.finished(found.rows["decode"]).select(["clip_id", "path", "bytes", "xxh3"])
+    kept = tables.finished(found.rows["decode"]).select(_OF_TENSORS)
     files.tensors = [File("tensor", row["path"], row) for row in kept.to_pylist()]
     files.videos = [*_own_videos(found)] if found.whole("clips") else []
     return files
