@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -142,6 +142,23 @@ def built(
     annotated(root)
     run_stages(root, "download", "pack")
     return root
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """A maker of a disk of a size (`1m`, `1500k`), a file system of its own."""
+    place = tmp_path / "disk"
+
+    def make(size: str) -> Path:
+        place.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+        if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("mounting a small disk needs root")
+        return place
+
+    yield make
+    if place.is_mount():
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 class RecordedDecoder:

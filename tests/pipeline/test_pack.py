@@ -26,6 +26,7 @@ from pipeline.verifying.verify import verify
 Stages = Callable[..., dict[str, Any]]
 REPO = Path(__file__).resolve().parents[2]
 MB = "0.019"
+PACK = ("--shard-mb", MB, "--keep-free", 0)
 
 
 def hashes(root: Path) -> dict[str, str]:
@@ -248,35 +249,77 @@ def test_the_second_process_is_told_who_packs(begun: Path, run_stages: Stages) -
 
 
 def test_a_disk_that_is_really_full(
-    tmp_path: Path, annotated: Callable[..., Dataset], run_stages: Stages, built: Path,
-    cli: Callable[..., Any],
+    small_disk: Callable[..., Path], annotated: Callable[..., Dataset], run_stages: Stages,
+    built: Path, cli: Callable[..., Any],
 ) -> None:  # fmt: skip
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        root = disk / "root"
-        annotated(root)
-        run_stages(root, "download")
-        room = os.statvfs(disk)
-        # Two shards fit, with their rows; then the disk is full.
-        (disk / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 96 * 1024))
-        command = ("pack", "--root", root, "--shard-mb", MB, "--jobs", 1, "--keep-free", 0)
-        ended = cli(*command)
-        assert ended.returncode == 3, ended.stderr
-        assert "the disk is full; free some space" in ended.stderr
-        assert "Traceback" not in ended.stderr
-        assert [path.name for path in root.rglob(".tmp-*")] == []
-        problems = verify(Dataset.open(str(root)), Ui(quiet=True))["problems"]
-        whats = {found["what"] for found in problems}
-        assert all(w == "in no table" or "pack has no outcome" in w for w in whats), whats
-        (disk / "ballast").unlink()
-        assert cli(*command).returncode == 0
+    disk = small_disk("1m")
+    root = disk / "root"
+    annotated(root)
+    run_stages(root, "download")
+    room = os.statvfs(disk)
+    # Two shards fit, with their rows; then the disk is full.
+    (disk / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 96 * 1024))
+    command = ("pack", "--root", root, "--shard-mb", MB, "--jobs", 1, "--keep-free", 0)
+    ended = cli(*command)
+    assert ended.returncode == 3, ended.stderr
+    assert "the disk is full; free some space" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert [path.name for path in root.rglob(".tmp-*")] == []
+    problems = verify(Dataset.open(str(root)), Ui(quiet=True))["problems"]
+    whats = {found["what"] for found in problems}
+    assert all(w == "in no table" or "pack has no outcome" in w for w in whats), whats
+    (disk / "ballast").unlink()
+    assert cli(*command).returncode == 0
+    same(root, built)
+
+
+@pytest.mark.parametrize("verb", ["pack", "verify --fix"])
+def test_a_root_that_is_read_only(
+    small_disk: Callable[..., Path], annotated: Callable[..., Dataset], run_stages: Stages,
+    built: Path, cli: Callable[..., Any], verb: str,
+) -> None:  # fmt: skip
+    """One error, nothing half-written; the same command goes on once it can be written."""
+    disk = small_disk("4m")
+    root = disk / "root"
+    annotated(root)
+    run_stages(root, "download", *(["pack"] if verb != "pack" else []))
+    if verb != "pack":
+        next((root / "shards").iterdir()).unlink()
+    before = sorted(path for path in root.rglob("*"))
+    command = (*verb.split(), "--root", root, *(PACK if verb == "pack" else ()))
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    ended = cli(*command, "--jobs", 1)
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stderr.count("error:") == 1 and "Traceback" not in ended.stderr
+    assert cli("verify", "--root", root).returncode == (0 if verb == "pack" else 1)
+    assert cli("status", "--root", root).returncode == 0
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    assert sorted(path for path in root.rglob("*")) == before
+    ended = cli(*command, "--jobs", 1)
+    assert ended.returncode == 0, ended.stderr
+    if verb == "pack":
         same(root, built)
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("what", ["shards", "manifests/samples", "manifests/shards"])
+def test_what_was_deleted_is_one_error_and_can_be_mended(
+    begun: Path, built: Path, run_stages: Stages, cli: Callable[..., Any], what: str
+) -> None:
+    """A deleted shard, or a deleted part: told by who reads, put right by --fix and pack."""
+    run_stages(begun, "pack")
+    gone = sorted((begun / what).iterdir())[0]
+    gone.unlink()
+    shown = cli("inspect", "--root", begun, "--random", 9, "--out", begun / "x.png")
+    assert "Traceback" not in shown.stderr and shown.stderr.count("error:") <= 1
+    (begun / "x.png").unlink(missing_ok=True)
+    assert cli("verify", "--root", begun).returncode == 1
+    assert cli("verify", "--root", begun, "--fix").returncode == 0
+    run_stages(begun, "pack")
+    assert verify(Dataset.open(str(begun)), Ui(quiet=True))["problems"] == []
+    clips = [
+        {row["clip_id"]: row["xxh3"] for row in rows(root, "samples")} for root in (begun, built)
+    ]
+    assert clips[0] == clips[1]
 
 
 def test_nothing_is_done_twice(begun: Path, run_stages: Stages, recorded: Any) -> None:

@@ -1,7 +1,6 @@
 """A disk that is really full while videos come: the run stops, nothing half stays, and goes on."""
 
 import io
-import os
 import re
 import subprocess
 import tarfile
@@ -17,15 +16,9 @@ IDS = [f"abcdefghij{number}" for number in range(8)]
 
 
 @pytest.fixture
-def disk(tmp_path):
+def disk(small_disk):
     """A disk of 1.5 MB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(path)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
+    return small_disk("1500k")
 
 
 @pytest.fixture
