@@ -20,6 +20,7 @@ from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from manifests.spec import ClipSpec
 from pipeline.acquiring.locate import Places
+from pipeline.second_try import in_either
 from pipeline.video.decoder import Backend, Limits
 from pipeline.video.errors import VideoError
 from pipeline.worker import decoder
@@ -125,11 +126,12 @@ def make(job: Job, settings: Settings) -> Sample:
             f"{job.path.name} has {size} bytes; it had {job.bytes} when it was acquired. "
             "Put the file back, or annotate into a new folder.",
         )
-    decoded = decoder(settings.backend, settings.limits).decode(
-        job.path,
-        settings.spec,
-        None if job.start_s is None else job.start_s - job.file_start_s,
-        None if job.end_s is None else job.end_s - job.file_start_s,
+    start_s = None if job.start_s is None else job.start_s - job.file_start_s
+    end_s = None if job.end_s is None else job.end_s - job.file_start_s
+    decoded, rescued_by = in_either(
+        lambda backend: decoder(backend, settings.limits),
+        settings.backend,
+        lambda one: one.decode(job.path, settings.spec, start_s, end_s),
     )
     return Sample(
         **_identity(job),
@@ -144,6 +146,7 @@ def make(job: Job, settings: Settings) -> Sample:
             "errors": decoded.errors,
             "rotation": decoded.rotation,
         },
+        versions=rescued_by,
     )
 
 

@@ -84,6 +84,7 @@ class DecodeClips:
                 assert written is not None
                 digests = {"xxh3": written.samples[0]["xxh3"], "sha256": written.shard["sha256"]}
                 found = sample.counts, digests
+                versions = versions | dict(sample.versions)
         except VideoError as error:
             seconds = time.monotonic() - started
             return outcome.failed(

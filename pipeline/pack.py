@@ -169,7 +169,8 @@ class _Attempt:
                 )
                 continue
             yield sample
-            row = outcome.done(clip.clip_id, clip.attempt, time.monotonic() - started, versions)
+            seconds, by = time.monotonic() - started, versions | dict(sample.versions)
+            row = outcome.done(clip.clip_id, clip.attempt, seconds, by)
             self.outcomes.append(row | dict(sample.counts) | {"shard": self.job.shard})
 
 

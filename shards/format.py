@@ -33,7 +33,8 @@ EXTENSION = {"raw": "npy", "jpeg": "jpg"}
 class Sample:
     """One decoded clip on its way into a shard; `pixels` is uint8 (T, H, W, C), RGB.
 
-    `counts` is what decoding it came to: frames_decoded, packets, errors, rotation.
+    `counts` is what decoding it came to: frames_decoded, packets, errors, rotation. `versions` are
+    for its row where another decoder than the run's made it; no shard holds them.
     """
 
     clip_id: str
@@ -48,6 +49,7 @@ class Sample:
     mirrored: bool
     fps: float | None
     counts: Mapping[str, int] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @functools.lru_cache(maxsize=16)

@@ -206,7 +206,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> RecordedDecoder:
     from pipeline import worker
 
     decoder = RecordedDecoder()
-    monkeypatch.setattr(worker, "_decoders", {("pyav", Limits()): decoder})
+    monkeypatch.setattr(worker._kept, "decoders", {("pyav", Limits()): decoder})
     return decoder
 
 

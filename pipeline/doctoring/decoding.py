@@ -33,7 +33,7 @@ def decoder(patient: Patient) -> Finding:
             _write(path, greys)
             with Decoder(limits) as child:
                 decoded, versions = child.decode(path, _SPEC), child.versions()
-        one = Child(limits.memory_bytes)
+        one = Child(limits.memory_bytes)  # as PyAV's: ffmpeg's may also start it
         try:
             bounds = confinement(one.pid)
         finally:
@@ -52,9 +52,16 @@ def decoder(patient: Patient) -> Finding:
     if lacking := [name for name, there in bounds.items() if not there and name != "seccomp"]:
         text = f"PyAV {av} works, but its child has no limit of {', '.join(lacking)}"
         return Finding("warn", text, "decode videos of strangers on another machine", details)
-    filtered = "with" if bounds["seccomp"] else "no"
-    text = f"PyAV {av} in a child that may write no file and gain no privilege, {filtered} seccomp"
-    return Finding("ok", text, "", details)
+    text = f"PyAV {av} in a child that may write no file and gain no privilege"
+    if not bounds["seccomp"]:
+        return Finding(
+            "ok",
+            f"{text}; the kernel's seccomp, which is not to be had here, would "
+            "also keep it from opening files and sockets",
+            "",
+            details,
+        )
+    return Finding("ok", f"{text}, nor open a file or a socket (seccomp)", "", details)
 
 
 def confinement(pid: int) -> dict[str, bool] | None:

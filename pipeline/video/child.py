@@ -1,7 +1,9 @@
 """The decoder child: takes open files through a socket, decodes, writes pixels to shared memory.
 
-It starts in about 0.2 s and lives for many videos. It never learns a path, may not grow a file,
-and dies with its parent. Requests carry the file's descriptor, for a decode the memory's too.
+It starts in about 0.2 s and lives for many videos. It never learns a path, may not grow a file, and
+dies with its parent. Where the system can forbid it (seccomp.py), it can neither open a file nor
+reach a network nor start anything; one that is to start ffmpeg may open files and start programs,
+which inherit the rest. Requests carry the file's descriptor, for a decode the memory's too.
 """
 
 from __future__ import annotations
@@ -13,16 +15,19 @@ from dataclasses import asdict
 from typing import Any
 
 from manifests.reasons import Reason
-from pipeline.video import limits, wire
+from pipeline.video import limits, seccomp, wire
 from pipeline.video.errors import VideoError
 
 
-def main(descriptor: int, memory_bytes: int) -> None:
+def main(descriptor: int, memory_bytes: int, starts_programs: bool) -> None:
     """Serve until the parent closes the line."""
     limits.confine(memory_bytes)
     line = socket.socket(fileno=descriptor)
     try:
-        wire.send(line, {"versions": _versions()})
+        versions = _versions()
+        _import_all()
+        seccomp.refuse(starts_programs)
+        wire.send(line, {"versions": versions})
     except (Exception, MemoryError) as error:
         wire.send(line, {"fatal": f"{type(error).__name__}: {error}"})
         return
@@ -100,6 +105,21 @@ def _plain(probe: Any, *, with_times: bool) -> dict[str, Any]:
     values = asdict(probe)
     values["times"] = probe.times.tolist() if with_times else []
     return values
+
+
+def _import_all() -> None:
+    """Import what the verbs need: once nothing can be opened, it is too late. 20 ms."""
+    import importlib
+    import pkgutil
+
+    import av
+
+    # PyAV imports its parts when a file first has need of them.
+    for part in pkgutil.walk_packages(av.__path__, "av."):
+        if part.name not in ("av.__main__", "av.datasets"):
+            importlib.import_module(part.name)
+    for name in ("manifests.spec", "pipeline.video.job", "mmap", "traceback", "numpy.ma"):
+        importlib.import_module(name)
 
 
 def _versions() -> dict[str, str]:

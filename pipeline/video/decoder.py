@@ -192,7 +192,7 @@ class Decoder:
     def _running(self) -> Child:
         if self._child is None or not self._child.alive():
             self.close()
-            self._child = Child(self.limits.memory_bytes)
+            self._child = Child(self.limits.memory_bytes, self.backend == "ffmpeg")
         return self._child
 
 

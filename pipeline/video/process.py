@@ -26,9 +26,9 @@ START_SECONDS = 60.0
 MESSAGE_LENGTH = 10_000
 # Isolated (-I): neither the working directory nor PYTHON* variables decide what is imported.
 BOOT = (
-    "import json, sys; root, rest, fd, memory = sys.argv[1:]; "
+    "import json, sys; root, rest, fd, memory, starts = sys.argv[1:]; "
     "sys.path.insert(0, root); sys.path += [p for p in json.loads(rest) if p not in sys.path]; "
-    "from pipeline.video.child import main; main(int(fd), int(memory))"
+    "from pipeline.video.child import main; main(int(fd), int(memory), starts == '1')"
 )
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
@@ -41,14 +41,18 @@ KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "IMAGEIO_FFMPE
 
 
 class Child:
-    """One running decoder child. `versions` are those of its decoder libraries."""
+    """One running decoder child. `versions` are those of its decoder libraries.
 
-    def __init__(self, memory_bytes: int) -> None:
+    Only one that `starts_programs` can run ffmpeg.
+    """
+
+    def __init__(self, memory_bytes: int, starts_programs: bool = False) -> None:
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         paths = [path for path in sys.path if os.path.isabs(path)]  # noqa: PTH117
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         with theirs:
             arguments = [str(ROOT), json.dumps(paths), str(theirs.fileno()), str(memory_bytes)]
+            arguments.append(str(int(starts_programs)))
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", BOOT, *arguments],
                 stdin=subprocess.DEVNULL,

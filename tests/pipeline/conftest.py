@@ -1,5 +1,6 @@
 """What the tests of acquiring share: one's own videos, in a folder and in archives, annotated."""
 
+import importlib.util
 import io
 import shutil
 import tarfile
@@ -18,6 +19,17 @@ from pipeline.annotate.folder import read_folder
 
 SPEC = ClipSpec(frames=4, rate=2, height=16, width=16)
 NAMES = ("run/a.avi", "run/b.avi", "jump/c.avi", "jump/d & [e];.avi")
+
+
+@pytest.fixture(scope="session")
+def assassin() -> type[Any]:
+    """benchmarks/assassin.py: no decoder child outlives the opening of a video."""
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "assassin.py"
+    found = importlib.util.spec_from_file_location("clipmill_assassin", path)
+    assert found and found.loader
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module.Assassin
 
 
 @pytest.fixture
