@@ -43,6 +43,8 @@ _WRONG = {
 class LocalStorage:
     """The file system. Every change goes through manifests/disk.py."""
 
+    room: int | None = None
+
     def __init__(self, root: Path) -> None:
         self._root = root.expanduser().absolute()
         self.root = str(self._root)
@@ -217,7 +219,16 @@ class LocalStorage:
                 removed.append(name)
         return removed
 
-    def local(self, path: str) -> Path:
+    def holds(self, folder: str) -> bool:
+        """Whether any file lies in a folder or below it."""
+        return any(names for _, _, names in os.walk(self._path(folder)))
+
+    @contextlib.contextmanager
+    def fetched(self, path: str, *, anew: bool = False) -> Iterator[Path]:
+        """Give the file itself."""
+        yield self._path(path)
+
+    def place(self, path: str) -> Path:
         """Return the file's own path."""
         return self._path(path)
 

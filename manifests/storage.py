@@ -1,9 +1,8 @@
 """The one door to a dataset folder: whole files that appear at once or not at all.
 
 Paths are relative, with slashes. `Storage` is what every other module knows; manifests/local.py is
-the file system through the standard library. An object store fits the same interface: `writer`
-becomes an upload that completes when the block ends, `create` a put that fails when the object
-exists.
+the file system through the standard library, manifests/objects.py an object store. What has to be
+a file on this machine is asked for by `fetched` (to read it) or `place` (to make or lock it).
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ class Storage(Protocol):
     """A tree of files under one root. Listing costs one request a folder, all else one a file."""
 
     root: str
+    room: int | None  # bytes that a reader may hold by `fetched` at once; None: as many as it likes
 
     def read(self, path: str) -> bytes:
         """Return a file's bytes; FileNotFoundError when it is not there."""
@@ -76,8 +76,23 @@ class Storage(Protocol):
         """Return the temporary files in a folder."""
         ...
 
-    def local(self, path: str) -> Path:
-        """Return a path on this machine from which the file can be mapped into memory."""
+    def holds(self, folder: str) -> bool:
+        """Whether any file lies in a folder or below it. At most one request."""
+        ...
+
+    def fetched(self, path: str, *, anew: bool = False) -> contextlib.AbstractContextManager[Path]:
+        """Give a whole copy of a file on this machine, which stays for the block at least.
+
+        A file that is not there gives a path at which nothing is. `anew` takes no copy that was
+        fetched before: for whoever wants to know what the store holds.
+        """
+        ...
+
+    def place(self, path: str) -> Path:
+        """Return where on this machine a file of this name is locked, or grows until `publish`.
+
+        Of a folder that is the file's own path; of an object store one in the scratch folder.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +19,8 @@ from manifests import tables
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from manifests.spec import ClipSpec
-from pipeline.acquiring.locate import Places
+from manifests.storage import Storage
+from pipeline.acquiring.locate import Places, Where, at_hand
 from pipeline.second_try import in_either
 from pipeline.video.decoder import Backend, Limits
 from pipeline.video.errors import VideoError
@@ -30,7 +31,10 @@ from shards.read import scan
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One clip to make: its row, where its video is, and the stored tensor if there is one."""
+    """One clip to make: its row, where its video is, and the stored tensor if there is one.
+
+    What lies under the root is named by its path there: a worker has a storage of its own.
+    """
 
     clip_id: str
     attempt: int
@@ -39,10 +43,10 @@ class Job:
     video_id: str
     start_s: float | None
     end_s: float | None
-    path: Path
+    path: Where
     bytes: int | None
     file_start_s: float
-    stored: Path | None
+    stored: str | None
     stored_xxh3: str | None
 
 
@@ -83,7 +87,7 @@ def jobs_of(dataset: Dataset, todo: pa.Table) -> dict[str, Job]:
             places.acquired(clip["source"], file["path"]),
             file["bytes"],
             file["file_start_s"] or 0.0,
-            dataset.storage.local(kept["path"]) if kept else None,
+            kept["path"] if kept else None,
             kept["xxh3"] if kept else None,
         )
     return jobs
@@ -109,21 +113,26 @@ def _by_clip(
     return {row["clip_id"]: row for row in rows.to_pylist()}
 
 
-def make(job: Job, settings: Settings) -> Sample:
+def make(job: Job, settings: Settings, storage: Storage) -> Sample:
     """Return a clip's sample; its `counts` are the outcome's decoding columns.
 
     Raises:
         VideoError: the clip cannot be made; it carries the reason.
     """
     if job.stored is not None:
-        kept = _read_stored(job, settings.spec)
+        kept = _read_stored(job, settings.spec, storage)
         if kept is not None:
             return kept
-    size = _size(job.path)
+    with at_hand(storage, job.path) as path:
+        return _decoded(job, path, settings)
+
+
+def _decoded(job: Job, path: Path, settings: Settings) -> Sample:
+    size = _size(path)
     if size and job.bytes and size != job.bytes:
         raise VideoError(
             Reason.CHANGED,
-            f"{job.path.name} has {size} bytes; it had {job.bytes} when it was acquired. "
+            f"{PurePath(job.path).name} has {size} bytes; it had {job.bytes} when it was acquired. "
             "Put the file back, or annotate into a new folder.",
         )
     start_s = None if job.start_s is None else job.start_s - job.file_start_s
@@ -131,7 +140,7 @@ def make(job: Job, settings: Settings) -> Sample:
     decoded, rescued_by = in_either(
         lambda backend: decoder(backend, settings.limits),
         settings.backend,
-        lambda one: one.decode(job.path, settings.spec, start_s, end_s),
+        lambda one: one.decode(path, settings.spec, start_s, end_s),
     )
     return Sample(
         **_identity(job),
@@ -163,11 +172,12 @@ def stored_spec(spec: ClipSpec) -> ClipSpec:
     return dataclasses.replace(spec, codec="raw")
 
 
-def _read_stored(job: Job, spec: ClipSpec) -> Sample | None:
+def _read_stored(job: Job, spec: ClipSpec, storage: Storage) -> Sample | None:
     """Return the tensor that `decode` kept, or None when it is gone or damaged."""
     assert job.stored is not None
     try:
-        [(sample, row)] = scan(job.stored, job.stored.name, stored_spec(spec))
+        with storage.fetched(job.stored) as path:
+            [(sample, row)] = scan(path, job.stored, stored_spec(spec))
     except (ValueError, OSError):
         return None
     if sample.clip_id != job.clip_id or row["xxh3"] != job.stored_xxh3:

@@ -77,7 +77,7 @@ class DecodeClips:
         try:
             found = self._adopt(storage, path, job)
             if found is None:
-                sample = make(job, self.settings)
+                sample = make(job, self.settings, storage)
                 spec = stored_spec(self.settings.spec)
                 folder, _, name = path.rpartition("/")
                 written = write_shard(storage, name, "clips", 0, [sample], spec, versions, folder)
@@ -103,14 +103,15 @@ class DecodeClips:
         """
         if job.attempt > 1 or storage.size(path) is None:
             return None
-        file = storage.local(path)
         try:
-            [(sample, row)] = scan(file, path, stored_spec(self.settings.spec))
+            with storage.fetched(path) as file:
+                [(sample, row)] = scan(file, path, stored_spec(self.settings.spec))
+                sha256 = file_sha256(file)
         except ValueError:
             return None
         if sample.clip_id != job.clip_id:
             return None
-        return sample.counts, {"xxh3": row["xxh3"], "sha256": file_sha256(file)}
+        return sample.counts, {"xxh3": row["xxh3"], "sha256": sha256}
 
 
 def tensor_path(clip_id: str) -> str:

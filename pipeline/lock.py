@@ -2,6 +2,8 @@
 
 It is advisory and of the root's file system; whoever holds it is named in the lock file. Machines
 that share a root may hold different shares of one stage (`download --part 2/8`), of one division.
+An object store has no locks: there it lies in this machine's scratch folder and says nothing of
+other machines.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def holding(storage: Storage, stage: str, share: tuple[int, int] = (1, 1)) -> It
     """
     index, count = share
     ending = "" if count == 1 else f"-{index}-of-{count}"
-    path = storage.local(f"manifests/.{stage}{ending}.lock")
+    path = storage.place(f"manifests/.{stage}{ending}.lock")
     lock = filelock.FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -151,6 +152,7 @@ class _Attempt:
 
     job: ShardJob
     settings: Settings
+    storage: Storage
     outcomes: list[dict[str, Any]] = field(default_factory=list)
 
     def samples(self) -> Iterator[Sample]:
@@ -159,7 +161,7 @@ class _Attempt:
         for clip in self.job.clips:
             started = time.monotonic()
             try:
-                sample = make(clip, self.settings)
+                sample = make(clip, self.settings, self.storage)
             except VideoError as error:
                 seconds = time.monotonic() - started
                 self.outcomes.append(
@@ -187,7 +189,7 @@ class PackShard:
         rows = self._adopt(storage, job)
         if rows is not None:
             return rows
-        attempt = _Attempt(job, self.settings)
+        attempt = _Attempt(job, self.settings, storage)
         written = write_shard(
             storage,
             job.shard,
@@ -207,7 +209,11 @@ class PackShard:
         """
         if storage.size(shard_path(job.shard)) is None:
             return None
-        path = storage.local(shard_path(job.shard))
+        with storage.fetched(shard_path(job.shard)) as path:
+            return self._adopted(path, storage, job)
+
+    def _adopted(self, path: Path, storage: Storage, job: ShardJob) -> Rows | None:
+        """Return the rows of a shard that is there; None when it is not what was planned."""
         started = time.monotonic()
         try:
             jobs = {clip.clip_id: clip for clip in job.clips}
@@ -222,7 +228,8 @@ class PackShard:
         rest = tuple(clip for clip in job.clips if clip.clip_id not in found)
         if [clip.clip_id for clip in job.clips if clip.clip_id in found] != list(found):
             return None
-        attempt = _Attempt(ShardJob(job.shard, job.split, job.generation, rest), self.settings)
+        left = ShardJob(job.shard, job.split, job.generation, rest)
+        attempt = _Attempt(left, self.settings, storage)
         if next(attempt.samples(), None) is not None:
             return None
         versions = self.settings.versions()

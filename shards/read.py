@@ -8,6 +8,7 @@ and verify use it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import mmap
@@ -16,13 +17,14 @@ import tarfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import xxhash
 from numpy.typing import NDArray
 
 from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec
+from manifests.storage import Storage
 from shards.about import read_about
 from shards.format import (
     BLOCK,
@@ -34,17 +36,21 @@ from shards.format import (
     npy_header,
     padded,
 )
-from shards.write import sample_row
+from shards.write import sample_row, shard_path
 
 OPEN_SHARDS = 256
 
 
 class ShardReader:
-    """Memory-mapped shards of one folder, the least recently used closed first."""
+    """Memory-mapped shards of one storage, the least recently used closed first.
 
-    def __init__(self, folder: Path, spec: ClipSpec, sizes: dict[str, int]) -> None:
-        self._folder, self._spec, self._sizes = folder, spec, sizes
-        self._maps: OrderedDict[str, mmap.mmap] = OrderedDict()
+    Of an object store a shard is fetched whole when it is opened, and no more are held open than
+    the storage has room for.
+    """
+
+    def __init__(self, storage: Storage, spec: ClipSpec, sizes: dict[str, int]) -> None:
+        self._storage, self._spec, self._sizes = storage, spec, sizes
+        self._maps: OrderedDict[str, _Open] = OrderedDict()
         self._checked: set[tuple[str, int]] = set()
 
     def pixels(self, shard: str, offset: int, nbytes: int, xxh3: str, clip: str) -> NDArray:
@@ -85,21 +91,40 @@ class ShardReader:
         found = self._maps.get(shard)
         if found is not None:
             self._maps.move_to_end(shard)
-            return found
-        path = self._folder / shard
-        try:
-            with path.open("rb") as file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
-            raise _damaged(shard, "all its clips", f"missing or empty ({error})") from error
+            return found.map
         expected = self._sizes.get(shard)
-        if len(mapped) != expected:
-            raise _damaged(shard, "all its clips", f"{len(mapped)} bytes; its row says {expected}")
-        self._maps[shard] = mapped
-        if len(self._maps) > OPEN_SHARDS:
-            # Not closed by hand: views of it may live; the map goes with the last of them.
-            self._maps.popitem(last=False)
+        self._make_room(expected or 0)
+        with contextlib.ExitStack() as stack:
+            path = stack.enter_context(self._storage.fetched(shard_path(shard)))
+            try:
+                with path.open("rb") as file:
+                    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError) as error:
+                raise _damaged(shard, "all its clips", f"missing or empty ({error})") from error
+            if len(mapped) != expected:
+                what = f"{len(mapped)} bytes; its row says {expected}"
+                raise _damaged(shard, "all its clips", what)
+            self._maps[shard] = _Open(mapped, stack.pop_all())
         return mapped
+
+    def _make_room(self, coming: int) -> None:
+        """Close shards until one more of so many bytes may be open."""
+        room = self._storage.room
+        while self._maps and (
+            len(self._maps) >= OPEN_SHARDS or (room is not None and coming + self._bytes() > room)
+        ):
+            # Not closed by hand: views of it may live; the map goes with the last of them.
+            self._maps.popitem(last=False)[1].copy.close()
+
+    def _bytes(self) -> int:
+        return sum(len(one.map) for one in self._maps.values())
+
+
+class _Open(NamedTuple):
+    """A mapped shard, and what keeps its copy on this machine."""
+
+    map: mmap.mmap
+    copy: contextlib.ExitStack
 
 
 def _damaged(shard: str, clip: str, what: str) -> ClipmillError:

@@ -24,7 +24,6 @@ from shards import plan
 from shards.format import UNLABELLED
 from shards.read import ShardReader
 from shards.samples import dropped_since, read_samples
-from shards.write import FOLDER
 
 _TIME, _TOP, _LEFT, _DEVICE = range(4)
 RANDOM = 8  # numbers drawn for each clip
@@ -87,7 +86,7 @@ class Stream:
         self._keys = plan.clip_keys(self.samples.clip_ids)
         sizes = dataset.parts("shards")
         self._reader = ShardReader(
-            dataset.storage.local(FOLDER),
+            dataset.storage,
             dataset.spec,
             dict(zip(sizes["shard"].to_pylist(), sizes["bytes"].to_pylist(), strict=True)),
         )

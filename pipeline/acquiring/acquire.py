@@ -20,12 +20,13 @@ import pyarrow.compute as pc
 from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
+from manifests.storage import Storage, open_storage
 from pipeline import outcome, plans
 from pipeline.acquiring.archives import archives
 from pipeline.acquiring.facts import facts
 from pipeline.acquiring.finding import Span, find, own_folders
 from pipeline.acquiring.from_archive import take_out
-from pipeline.acquiring.locate import Places
+from pipeline.acquiring.locate import Places, at_hand
 from pipeline.acquiring.units import Absent, Planned, Unit, Video, cut
 from pipeline.crew import Crew, in_processes
 from pipeline.fetch.selection import EVERYTHING, Selection
@@ -120,35 +121,38 @@ class Download:
             if isinstance(unit, Absent):
                 yield unit.rows()
         if there := [unit for unit in units if not isinstance(unit, Absent)]:
-            yield from in_processes(Acquire(Limits()), there, crew)
+            work = Acquire(self.dataset.storage.root, Limits())
+            yield from in_processes(work, there, crew)
 
 
 @dataclass(frozen=True)
 class Acquire:
     """Looks at videos, in a worker process."""
 
+    root: str
     limits: Limits
 
     def __call__(self, videos: list[Video]) -> Rows:
         """Return the outcome rows of these videos' clips."""
-        rows = []
+        storage, rows = open_storage(self.root), []
         for video in videos:
             started = time.monotonic()
-            make = self._look(video)
+            make = self._look(storage, video)
             seconds = time.monotonic() - started
             rows += [make(clip, attempt, seconds) for clip, attempt in video.clips]
         return {"download": rows}
 
-    def _look(self, video: Video) -> Callable[[str, int, float], dict[str, Any]]:
+    def _look(self, storage: Storage, video: Video) -> Callable[[str, int, float], dict[str, Any]]:
         """Look at one video and return what makes a row of it for any of its clips."""
         child = decoder("pyav", self.limits)
         versions = child.versions()
         try:
-            probe = child.probe(video.file.path)
+            with at_hand(storage, video.file.path) as path:
+                probe = child.probe(path)
+                found = facts(video.file, path, probe, LOCAL)
         except VideoError as error:
             reason, message = error.reason, error.message
             return lambda clip, attempt, seconds: outcome.failed(
                 clip, attempt, seconds, versions, reason, message
             )
-        found = facts(video.file, probe, LOCAL)
         return lambda clip, attempt, seconds: outcome.done(clip, attempt, seconds, versions) | found

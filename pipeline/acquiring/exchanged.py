@@ -22,7 +22,7 @@ from manifests.rows import Clip
 from manifests.storage import Storage
 from pipeline import outcome
 from pipeline.acquiring.finding import File, Span, find
-from pipeline.acquiring.locate import Places, is_own
+from pipeline.acquiring.locate import InRoot, Places, Where, at_hand, is_own
 from shards.read import file_sha256
 
 
@@ -46,7 +46,7 @@ def changed_videos(storage: Storage, clips: Iterable[Clip], videos: Path | None)
     samples = live_rows(storage, "samples")
     packed = set(samples["clip_id"].to_pylist())
     moved = videos_before(storage) != videos
-    places = Places(storage.local("."), videos)
+    places = Places(videos)
     spans = {
         clip.clip_id: Span(clip.source, clip.start_s, clip.end_s)
         for clip in clips
@@ -65,11 +65,11 @@ def changed_videos(storage: Storage, clips: Iterable[Clip], videos: Path | None)
             )
         }
     files = find(places, spans.values(), storage)
-    same: dict[tuple[Path, str], bool | None] = {}
+    same: dict[tuple[Where, str], bool | None] = {}
     found: dict[str, int] = {}
     for clip, span in spans.items():
         row, file = known[clip], files.get(span)
-        is_same = _is_same(span, row, file, moved, same)
+        is_same = _is_same(span, row, file, moved, same, storage)
         if is_same:
             continue
         if clip not in packed:
@@ -97,7 +97,8 @@ def _is_same(
     row: dict[str, Any],
     file: File | None,
     moved: bool,
-    known: dict[tuple[Path, str], bool | None],
+    known: dict[tuple[Where, str], bool | None],
+    storage: Storage,
 ) -> bool | None:
     """Whether a clip's file is the one that was acquired; None where there is none to look at."""
     if file is None:
@@ -107,7 +108,8 @@ def _is_same(
     hashed = moved or row["path"] != file.name
     key = file.path, row["sha256"]
     if key not in known:
-        known[key] = _is_file(file.path, row["bytes"], row["sha256"] if hashed else None)
+        sha256 = row["sha256"] if hashed else None
+        known[key] = _is_file(storage, file.path, row["bytes"], sha256)
     return known[key]
 
 
@@ -115,14 +117,22 @@ def _stem(name: str) -> str:
     return posixpath.splitext(posixpath.basename(name))[0]
 
 
-def _is_file(path: Path, size: int, sha256: str | None) -> bool | None:
+def _is_file(storage: Storage, where: Where, size: int, sha256: str | None) -> bool | None:
     """Whether a file has this size and digest; None where there is none to look at."""
     try:
-        if not path.is_file():
-            return None
-        return path.stat().st_size == size and sha256 in (None, sha256 and file_sha256(path))
+        length = _size(storage, where)
+        if length is None or length != size or sha256 is None:
+            return None if length is None else length == size
+        with at_hand(storage, where) as path:
+            return sha256 == file_sha256(path)
     except OSError:
         return None
+
+
+def _size(storage: Storage, where: Where) -> int | None:
+    if isinstance(where, InRoot):
+        return storage.size(where)
+    return where.stat().st_size if where.is_file() else None
 
 
 def forget_tensors(dataset: Dataset, changed: Iterable[str]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pipeline.acquiring.finding import File
@@ -12,12 +13,12 @@ from pipeline.video.probe import Probe
 from shards.read import file_sha256
 
 
-def facts(file: File, probe: Probe, via: str) -> dict[str, Any]:
-    """Return what a row says of a file that `via` brought."""
+def facts(file: File, path: Path, probe: Probe, via: str) -> dict[str, Any]:
+    """Return what a row says of a file that `via` brought and that is at `path` now."""
     return {
         "path": file.name,
         "bytes": probe.size,
-        "sha256": file_sha256(file.path),
+        "sha256": file_sha256(path),
         "file_start_s": file.start_s,
         "duration_s": probe.duration_s,
         "fps": probe.fps,

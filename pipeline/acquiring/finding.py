@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from manifests.storage import Storage
-from pipeline.acquiring.locate import OWN, YOUTUBE, Places, own_stem
+from pipeline.acquiring.locate import OWN, YOUTUBE, InRoot, Places, Where, own_stem
 from pipeline.annotate.sources import SCHEME, source_of
 from pipeline.annotate.walk import walk
 
@@ -38,7 +38,7 @@ class File:
     """A video file: its name in rows, where it is now, and where in the source it begins."""
 
     name: str
-    path: Path
+    path: Where
     start_s: float = 0.0
 
 
@@ -87,9 +87,9 @@ def find(places: Places, spans: Iterable[Span], storage: Storage) -> dict[Span, 
 def _named(places: Places, span: Span, own: dict[str, str]) -> File | None:
     """Return the file of a `file:` source."""
     taken = own.get(own_stem(span.source)) if own else None
-    path = places.local(span.source)
-    if taken and not path.is_file():
-        return File(taken, places.root / taken)
+    path = places.named(span.source)
+    if taken and not (isinstance(path, Path) and path.is_file()):
+        return File(taken, InRoot(taken))
     if places.archive:
         return None
     return File(span.source.removeprefix(SCHEME), path)
@@ -97,7 +97,7 @@ def _named(places: Places, span: Span, own: dict[str, str]) -> File | None:
 
 def _own_files(storage: Storage) -> dict[str, str]:
     """Return stem -> name of the videos that `download` put under the root."""
-    if not storage.local(OWN).is_dir():
+    if not storage.holds(OWN):
         return {}
     names = (
         f"{folder}/{name}" for folder in own_folders() for name in reversed(storage.list(folder))

@@ -3,11 +3,13 @@
 Videos lie in the folder that `annotate --videos` named and are used in place, or under the root's
 `videos/`, where `download` put what it took out of an archive, under a name that follows from the
 source. A download row's `path` says which: names of our own carry the digest of their own source,
-so no file of a user's folder is ever taken for one. Costs nothing.
+so no file of a user's folder is ever taken for one. Costs nothing, but for `at_hand` where the
+root is an object store: that fetches the video.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -15,39 +17,56 @@ from pathlib import Path
 from typing import Self
 
 from manifests.dataset import Dataset
+from manifests.storage import Storage
 from pipeline.annotate.sources import SCHEME, YOUTUBE, path_of
 
 OWN = "videos"
 _READABLE = 60  # letters of a name of our own that are there for people
 
 
+class InRoot(str):
+    """A file of the root, by its path below it: only the root's storage knows where that is."""
+
+    __slots__ = ()
+
+
+Where = Path | InRoot
+"""A file on this machine, or one of the root."""
+
+
+def at_hand(storage: Storage, where: Where) -> contextlib.AbstractContextManager[Path]:
+    """Give a file on this machine, which stays for the block, wherever it lies."""
+    if isinstance(where, InRoot):
+        return storage.fetched(where)
+    return contextlib.nullcontext(where)
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """The places in which videos can lie; `videos` is None where no folder was named."""
 
-    root: Path
     videos: Path | None
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
         """Return the places of a dataset folder."""
-        return cls(dataset.storage.local("."), Path(dataset.videos) if dataset.videos else None)
+        return cls(Path(dataset.videos) if dataset.videos else None)
 
     @property
     def archive(self) -> Path | None:
         """The archive that was named instead of a folder."""
         return self.videos if self.videos and self.videos.is_file() else None
 
-    def local(self, name: str) -> Path:
-        """Return the path of a video of the folder, named as rows and `file:` sources do."""
-        folder = self.root / OWN if self.videos is None else self.videos
-        return folder / path_of(SCHEME + name.removeprefix(SCHEME))
+    def named(self, name: str) -> Where:
+        """Return where a video of the folder is, named as rows and `file:` sources do."""
+        path = path_of(SCHEME + name.removeprefix(SCHEME))
+        return InRoot(f"{OWN}/{path}") if self.videos is None else self.videos / path
 
-    def acquired(self, source: str, name: str) -> Path:
+    def acquired(self, source: str, name: str) -> Where:
         """Return where the file of a download row is now; an empty name is a file that is lost."""
         if not name:
             name = source if source.startswith(SCHEME) else own_stem(source)
-        return self.root / name if is_own(source, name) else self.local(name)
+        return InRoot(name) if is_own(source, name) else self.named(name)
 
     def waits(self, source: str) -> bool:
         """Whether nothing here can bring this video yet: no videos were named, or no files are."""

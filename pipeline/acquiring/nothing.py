@@ -80,8 +80,8 @@ def nothing_found(dataset: Dataset, clips: Sequence[Clip], missing: int) -> str 
 def _example(span: Span, places: Places) -> str:
     if span.source.startswith(YOUTUBE):
         return " or ".join(f"{stem}.mp4" for stem, _ in stems(span))
-    path = places.local(span.source)
-    if places.archive and places.videos:
+    path = places.named(span.source)
+    if places.archive and places.videos and isinstance(path, Path):
         path = path.relative_to(places.videos)
     return shown(str(path))
 

@@ -156,10 +156,10 @@ def _write(member: Member, storage: Storage, path: str) -> bool:
 def _old(storage: Storage, path: str) -> Iterator[BinaryIO]:
     """Open a file that is there; StoppedError when its disk cannot read it."""
     try:
-        with storage.local(path).open("rb") as file:
+        with storage.fetched(path) as here, here.open("rb") as file:
             yield file
     except OSError as error:
         raise StoppedError(
-            f"{storage.local(path)} cannot be read ({error.strerror}); look at the disk, then run "
+            f"{storage.root}/{path} cannot be read ({error.strerror}); look at the disk, then run "
             "the same command again."
         ) from error

@@ -120,7 +120,7 @@ def _tried(storage: LocalStorage) -> list[str]:
     storage.publish("three.part", "three")
     if storage.read("three") != b"abcdef" or storage.size("three.part") is not None:
         lacking.append("growth of a file")
-    if not _locks(storage.local("lock")):
+    if not _locks(storage.place("lock")):
         lacking.append("locks")
     return lacking
 

@@ -10,6 +10,7 @@ import datetime
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
@@ -20,6 +21,7 @@ from manifests.reasons import Reason
 from pipeline import outcome
 from pipeline.acquiring.facts import facts
 from pipeline.acquiring.finding import File
+from pipeline.acquiring.locate import InRoot
 from pipeline.fetch.check import require_span, require_whole
 from pipeline.fetch.hosts import host_of
 from pipeline.fetch.kept import Kept
@@ -77,9 +79,13 @@ class Bringing:
 
     def _look(self, found: Arrived, seconds: float) -> list[Row]:
         """Return the rows of a file's clips; a file that serves none of them is removed."""
-        decoder, storage = self._decoder(), self._tools.storage
+        with self._tools.storage.fetched(found.name) as path:
+            return self._looked(found, path, seconds)
+
+    def _looked(self, found: Arrived, path: Path, seconds: float) -> list[Row]:
+        decoder = self._decoder()
         versions = decoder.versions()
-        file = File(found.name, storage.local(found.name), found.start_s)
+        file = File(found.name, InRoot(found.name), found.start_s)
 
         def failed(want: Want, error: VideoError) -> Row:
             row = outcome.failed(
@@ -88,7 +94,7 @@ class Bringing:
             return row | {"via": self._source.name}
 
         try:
-            probe = decoder.probe(file.path)
+            probe = decoder.probe(path)
             require_whole(probe)
         except VideoError as error:
             self._kept.remove(found.name)
@@ -101,7 +107,7 @@ class Bringing:
             except VideoError as error:  # its clip is beyond the end; others may not be
                 rows.append(failed(want, error))
                 continue
-            columns = columns or facts(file, probe, self._source.name)
+            columns = columns or facts(file, path, probe, self._source.name)
             rows.append(outcome.done(want.clip_id, want.attempt, seconds, versions) | columns)
         if columns:
             self._kept.add(found.name)

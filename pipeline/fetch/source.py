@@ -69,11 +69,12 @@ class Tools:
         Raises:
             StoppedError: it does not; nothing was written yet.
         """
-        free = shutil.disk_usage(self.storage.local(".")).free
+        place = self.storage.place(".")
+        free = shutil.disk_usage(place).free
         if free - needed < self.keep_free:
             coming = f", the next file takes {size(needed)}" if needed else ""
             raise StoppedError(
-                f"{self.storage.root} has {size(free)} free{coming} and {size(self.keep_free)} are "
+                f"{place} has {size(free)} free{coming} and {size(self.keep_free)} are "
                 "to stay free. Free some space or lower --keep-free, then run the same "
                 "command again; what was finished is kept."
             )

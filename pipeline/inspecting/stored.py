@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from shards.read import ShardReader
-from shards.write import FOLDER
 
 NO_LABEL = "(no label)"
 
@@ -94,9 +93,8 @@ class Shelf:
     def __init__(self, dataset: Dataset) -> None:
         shards = dataset.parts("shards")
         sizes = dict(zip(shards["shard"].to_pylist(), shards["bytes"].to_pylist(), strict=True))
-        folder = dataset.storage.local(FOLDER)
         self._spec = dataset.spec
-        self._reader = ShardReader(folder, dataset.spec, sizes)
+        self._reader = ShardReader(dataset.storage, dataset.spec, sizes)
 
     def take(self, row: Mapping[str, Any]) -> Stored:
         """Return a clip by its row of `samples`.

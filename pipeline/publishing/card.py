@@ -18,6 +18,7 @@ from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
 from manifests.rows import SPLITS
+from manifests.storage import Storage
 from pipeline.publishing.card_header import header
 from pipeline.publishing.card_text import body
 from pipeline.publishing.freeze import digest, frozen_rows
@@ -42,11 +43,14 @@ def write_card(
             "`clipmill build --root DIR` first."
         )
     text = card(dataset, facts, licence)
-    place = (out or dataset.storage.local(FILE)).absolute()
+    storage, name = dataset.storage, FILE
+    if out is not None:
+        storage, name = LocalStorage(out.absolute().parent), out.name
+    place = f"{storage.root}/{name}"
     if not force:
-        _require_ours(place)
-    LocalStorage(place.parent).write(place.name, text.encode())
-    return {"file": str(place), **facts}
+        _require_ours(storage, name, place)
+    storage.write(name, text.encode())
+    return {"file": place, **facts}
 
 
 def gather(dataset: Dataset) -> dict[str, Any]:
@@ -104,10 +108,10 @@ def card(dataset: Dataset, facts: dict[str, Any], licence: str | None) -> str:
     return f"{text}\n<!-- clipmill card {_hash(text)}: {note} -->\n"
 
 
-def _require_ours(place: Path) -> None:
+def _require_ours(storage: Storage, name: str, place: str) -> None:
     """Raise where a text stands that is not a card as it was written."""
     try:
-        text = place.read_text("utf-8")
+        text = storage.read(name).decode()
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError):

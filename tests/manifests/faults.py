@@ -133,18 +133,18 @@ def _promise(log: Log) -> None:
     def promising_create(self: LocalStorage, path: str, data: bytes) -> bool:
         made = create(self, path, data)
         if made:
-            log.put("kept", self.local(path), data)
+            log.put("kept", self.place(path), data)
         return made
 
     @contextlib.contextmanager
     def promising_writer(self: LocalStorage, path: str) -> Iterator[Any]:
         with writer(self, path) as out:
             yield out
-        log.put("kept", self.local(path), self.local(path).read_bytes())
+        log.put("kept", self.place(path), self.place(path).read_bytes())
 
     def promising_delete(self: LocalStorage, path: str) -> None:
         delete(self, path)
-        log.put("gone", self.local(path))
+        log.put("gone", self.place(path))
 
     LocalStorage.create, LocalStorage.writer = promising_create, promising_writer  # type: ignore[method-assign]
     LocalStorage.delete = promising_delete  # type: ignore[method-assign]

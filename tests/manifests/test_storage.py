@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> LocalStorage:
 def test_no_path_leaves_the_root(parts: list[str]) -> None:
     store, text = LocalStorage(Path("/somewhere/root")), "/".join(parts)
     try:
-        path = store.local(text)
+        path = store.place(text)
     except ClipmillError as error:
         assert ".." in parts or text.startswith("/")
         assert "does not stay inside" in str(error)

@@ -47,7 +47,7 @@ def written(root: Path, spec: ClipSpec) -> Written:
 def test_it_is_what_the_tar_holds(tmp_path, spec, codec):
     spec = dataclasses.replace(spec, codec=codec)
     shard = written(tmp_path, spec)
-    reader = ShardReader(tmp_path / "shards", spec, {NAME: shard.shard["bytes"]})
+    reader = ShardReader(LocalStorage(tmp_path), spec, {NAME: shard.shard["bytes"]})
     with tarfile.open(tmp_path / "shards" / NAME) as tar:
         for row in shard.samples:
             member = tar.extractfile(f"{row['key']}.json")
@@ -72,7 +72,7 @@ def test_damage_is_named_with_shard_and_clip(tmp_path, spec, codec, damage, says
     data = bytearray(path.read_bytes())
     damage(data, data.index(b"clip-1.json"))
     path.write_bytes(data)
-    reader = ShardReader(tmp_path / "shards", spec, {NAME: shard.shard["bytes"]})
+    reader = ShardReader(LocalStorage(tmp_path), spec, {NAME: shard.shard["bytes"]})
     with pytest.raises(ClipmillError, match=rf"{NAME}, clip clip-1: .*{says}.*clipmill verify"):
         reader.about(NAME, row["offset"], row["nbytes"], "clip-1")
 

@@ -36,7 +36,7 @@ def written(tmp_path: Path, codec: ClipSpec, shard: Callable[..., Written]) -> W
 
 
 def reader(tmp_path: Path, spec: ClipSpec, written: Written) -> ShardReader:
-    return ShardReader(tmp_path / "shards", spec, {NAME: written.shard["bytes"]})
+    return ShardReader(LocalStorage(tmp_path), spec, {NAME: written.shard["bytes"]})
 
 
 def fetch(found: ShardReader, row: dict[str, Any]) -> np.ndarray:
@@ -200,7 +200,7 @@ def test_old_maps_are_let_go(
     store = LocalStorage(tmp_path)
     made = [shard(store, f"train-{n}.tar", [f"c{n}"]) for n in range(5)]
     sizes = {found.shard["shard"]: found.shard["bytes"] for found in made}
-    found = ShardReader(tmp_path / "shards", spec, sizes)
+    found = ShardReader(LocalStorage(tmp_path), spec, sizes)
     kept = [fetch(found, one.samples[0]) for one in made for _ in range(2)]
     assert len(found._maps) == 2
     assert kept[0].sum() == fetch(found, made[0].samples[0]).sum(), "a view outlives its map"

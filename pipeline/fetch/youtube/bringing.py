@@ -25,7 +25,7 @@ def whole(session: Session, info: dict[str, Any], source: str, tools: Tools) -> 
     """
     extension = names.extension_of(info.get("ext"))
     name = names.unfinished_name(source, str(info.get("format_id")), extension)
-    path = tools.storage.local(name)
+    path = tools.storage.place(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     tools.require_space(int(info.get("filesize") or 0))
     try:
@@ -45,7 +45,7 @@ def piece_of(session: Session, info: dict[str, Any], piece: Piece, tools: Tools)
     """
     source, extension = piece.wants[0].source, cut.extension_for(str(info.get("ext")))
     name = names.unfinished_name(source, f"piece-{round(piece.start_s * 1000)}", extension)
-    path = tools.storage.local(name)
+    path = tools.storage.place(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     tools.require_space()
     url = str(info["url"])

@@ -12,7 +12,7 @@ def make(folder: Path, *names: str) -> Places:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    return Places(folder.parent / "root", folder)
+    return Places(folder)
 
 
 def test_archives_of_a_folder_by_name(tmp_path: Path) -> None:
@@ -28,5 +28,5 @@ def test_a_folder_with_a_video_is_taken_as_it_is(tmp_path: Path, name: str) -> N
 def test_the_named_one_and_none(tmp_path: Path) -> None:
     make(tmp_path / "a", "of_any_name")
     file = tmp_path / "a" / "of_any_name"
-    assert archives(Places(tmp_path, file)) == [file]
-    assert archives(Places(tmp_path, None)) == archives(Places(tmp_path, tmp_path / "no")) == []
+    assert archives(Places(file)) == [file]
+    assert archives(Places(None)) == archives(Places(tmp_path / "no")) == []

@@ -29,7 +29,7 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def names(storage: Storage, videos: Path | None, *spans: Span) -> list[tuple[str, float] | None]:
-    files = find(Places(storage.local("."), videos), spans, storage)
+    files = find(Places(videos), spans, storage)
     found = [files.get(span) for span in spans]
     return [(file.name, file.start_s) if file else None for file in found]
 
@@ -60,7 +60,7 @@ def test_what_is_no_video_of_that_name_never_counts(storage: Storage, videos: Pa
 def test_names_that_must_be_encoded(storage: Storage, videos: Path) -> None:
     touch(videos, "100%/abcdefghijk.mp4")
     asked = span("abcdefghijk", 0, 10)
-    [file] = find(Places(storage.local("."), videos), [asked], storage).values()
+    [file] = find(Places(videos), [asked], storage).values()
     assert (file.name, file.path) == ("100%25/abcdefghijk.mp4", videos / "100%" / "abcdefghijk.mp4")
     assert file.path.exists()
 

@@ -59,7 +59,7 @@ def test_what_is_an_address(source, served):
 
 
 def fetch(url, tools):
-    Path(tools.storage.local(".")).mkdir(exist_ok=True)
+    Path(tools.storage.place(".")).mkdir(exist_ok=True)
     return list(Https().fetch((Want("c", 1, url, "", None, None),), tools))
 
 

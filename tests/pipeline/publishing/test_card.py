@@ -71,7 +71,7 @@ def stored(dataset: Dataset) -> dict[str, np.ndarray]:
     """Return clip_id → pixels as clipmill reads them."""
     shards = dataset.parts("shards")
     sizes = dict(zip(shards["shard"].to_pylist(), shards["bytes"].to_pylist(), strict=True))
-    reader = ShardReader(dataset.storage.local("shards"), dataset.spec, sizes)
+    reader = ShardReader(dataset.storage, dataset.spec, sizes)
     names = ("shard", "offset", "nbytes", "xxh3", "clip_id")
     return {
         row["clip_id"]: reader.pixels(*(row[name] for name in names))

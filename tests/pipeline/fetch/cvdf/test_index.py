@@ -43,7 +43,7 @@ def test_many_readings_become_one_part_and_the_dead_leave_nothing(clips):
     dataset = clips("kinetics400", [(0, "a", "train")])
     for number in range(20):
         Index(dataset).add(f"{A}{number % 3}", str(number), 9, [(f"{number}.mp4", number)])
-    dead = dataset.storage.local(FOLDER) / f".tmp-{host()}-999999999-0123abcd"
+    dead = dataset.storage.place(FOLDER) / f".tmp-{host()}-999999999-0123abcd"
     dead.write_bytes(b"half a part")
     index = Index(dataset)
     assert len(dataset.storage.list(FOLDER)) < 16 and not dead.exists()

@@ -101,7 +101,7 @@ def test_a_clip_that_breaks_off_is_wanted_again(go, site):
 def test_the_disk_s_own_files_are_left(go, site, tools):
     site.files[PATH] = packed([*members(1)])
     name = go(1, 9)[0][0].name
-    path = tools.storage.local(name)
+    path = tools.storage.place(name)
     before = path.stat().st_mtime_ns
     assert go(1, 9)[0][0].name == name and path.stat().st_mtime_ns == before
     path.write_bytes(b"2")
@@ -123,7 +123,7 @@ def test_types_that_are_no_files(go, site, tools):
         infos.append((f"x/{stem_of(1)}.mp4", info))
     site.files[PATH] = packed([*infos, *members(1)])
     came, _, _ = go(1, 9)
-    assert len(came) == 1 and tools.storage.local(came[0].name).read_bytes() == b"1" * 50
+    assert len(came) == 1 and tools.storage.place(came[0].name).read_bytes() == b"1" * 50
 
 
 def test_what_is_known_stays_known_when_it_cannot_be_had(go, site, fault):

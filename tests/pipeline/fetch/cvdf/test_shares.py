@@ -187,7 +187,7 @@ def test_the_mended_clips_are_every_shares(clips, lay, bring, site, video, asked
     merge(dataset, machines)
     rows = bring(dataset)
     assert numbers(rows) == {0, 1, 2} and numbers(rows, "failed") == {3} and not asked()
-    assert len(list(dataset.storage.local("videos").rglob("*.mp4"))) == 3
+    assert len(list(dataset.storage.place("videos").rglob("*.mp4"))) == 3
 
 
 def test_an_archive_that_cannot_be_read_is_told_and_asked_for_again(
@@ -212,7 +212,7 @@ def test_what_is_known_to_be_in_an_archive_has_a_row_when_that_is_gone(twelve, b
     bring(twelve, part=(2, 2))
     for name in twelve.storage.list("manifests/download"):
         twelve.storage.delete(f"manifests/download/{name}")
-    for path in twelve.storage.local("videos").rglob("*.mp4"):
+    for path in twelve.storage.place("videos").rglob("*.mp4"):
         path.unlink()
     del site.files[part(1)]
     rows = bring(twelve, part=(2, 2))
@@ -279,7 +279,7 @@ def test_a_killed_share_goes_on(clips, lay, site, video, fault, start, wait_unti
     lay("400", "train", archives)
     site.faults = lambda path, number: fault(drip=0.001) if path == part(1) else None
     one = start(dataset, "2/2")
-    videos = dataset.storage.local("videos")
+    videos = dataset.storage.place("videos")
     wait_until(lambda: len([*videos.rglob("*.mp4")]) >= 3, 30)
     one.send_signal(signal.SIGKILL)
     one.wait()

@@ -28,7 +28,7 @@ def member(number, video, start=10, folder="train/a class/"):
 
 
 def files(dataset):
-    root = dataset.storage.local("videos")
+    root = dataset.storage.place("videos")
     return sorted(path.name for path in root.rglob("*") if path.is_file())
 
 
@@ -339,7 +339,7 @@ def test_files_whose_rows_are_lost_are_not_fetched_again(clips, lay, bring, site
     for name in dataset.storage.list("manifests/download"):
         dataset.storage.delete(f"manifests/download/{name}")
     stamps = {
-        path: path.stat().st_mtime_ns for path in dataset.storage.local("videos").rglob("*.mp4")
+        path: path.stat().st_mtime_ns for path in dataset.storage.place("videos").rglob("*.mp4")
     }
     before = Counter(site.asked)
     rows = bring(dataset)
@@ -351,7 +351,7 @@ def test_files_whose_rows_are_lost_are_not_fetched_again(clips, lay, bring, site
 def test_a_file_of_another_size_is_written_anew(clips, lay, bring, site, video):
     dataset = clips("kinetics400", [(0, "a", "train")])
     lay("400", "train", {"part_0.tar.gz": [member(0, video)]})
-    path = dataset.storage.local(bring(dataset)[stem_of(0)]["path"])
+    path = dataset.storage.place(bring(dataset)[stem_of(0)]["path"])
     for name in dataset.storage.list("manifests/download"):
         dataset.storage.delete(f"manifests/download/{name}")
     path.write_bytes(b"of a broken archive on a disk")

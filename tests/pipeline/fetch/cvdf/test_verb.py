@@ -48,7 +48,7 @@ PART = "/400/train/part_0.tar.gz"
 def test_killed_in_the_middle_of_an_archive(eight, site, fault, start, wait_until):
     site.faults = lambda path, number: fault(drip=0.001) if path == PART else None
     one = start(eight)
-    videos = eight.storage.local("videos")
+    videos = eight.storage.place("videos")
     wait_until(lambda: len([*videos.rglob("*.mp4")]) >= 4, 30)
     one.send_signal(signal.SIGKILL)
     one.wait()
@@ -67,7 +67,7 @@ def test_killed_in_the_middle_of_an_archive(eight, site, fault, start, wait_unti
 def test_interrupted_it_ends_soon_and_keeps_what_came(eight, site, fault, start, wait_until, how):
     site.faults = lambda path, number: fault(drip=0.002) if path == PART else None
     one = start(eight)
-    wait_until(lambda: len([*eight.storage.local("videos").rglob("*.mp4")]) >= 2, 30)
+    wait_until(lambda: len([*eight.storage.place("videos").rglob("*.mp4")]) >= 2, 30)
     one.send_signal(how)
     assert one.wait(10) == (130 if how == signal.SIGINT else one.returncode) and one.returncode
     rows = states(eight)

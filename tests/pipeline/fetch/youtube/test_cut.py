@@ -34,7 +34,7 @@ def asked(site, long_video):
 
 @pytest.fixture
 def out(tools):
-    path = tools.storage.local("piece")
+    path = tools.storage.place("piece")
     path.parent.mkdir(parents=True)
     return path
 

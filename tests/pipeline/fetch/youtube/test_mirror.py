@@ -53,7 +53,7 @@ def test_a_file_elsewhere_to_which_the_server_leads_is_that_file(
     site.faults = lambda path, number: None if path == "/store/1" else lead
     (found,) = youtube().fetch((want(),), tools)
     assert isinstance(found, Arrived)
-    assert tools.storage.local(found.name).read_bytes() == make_video("own.mp4").read_bytes()
+    assert tools.storage.place(found.name).read_bytes() == make_video("own.mp4").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["own.mp4", "own.mkv", "own.avi", "own.mov"])

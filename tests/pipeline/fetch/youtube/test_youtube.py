@@ -21,7 +21,7 @@ ID = "-u8W9n8IOks"
 
 
 def left_of(tools):
-    root = tools.storage.local(".")
+    root = tools.storage.place(".")
     return sorted(path.name for path in root.rglob("*") if path.is_file()) if root.is_dir() else []
 
 
@@ -33,7 +33,7 @@ def test_one_download_serves_all_clips_of_a_video(site, youtube, want, tools, ma
     assert [count for _, count in units] == [2, 1]
     found = list(source.fetch(units[0][0], tools))
     assert [(type(one), len(one.wants), one.start_s) for one in found] == [(Arrived, 2, 0.0)]
-    path = tools.storage.local(found[0].name)
+    path = tools.storage.place(found[0].name)
     assert path.read_bytes() == make_video("own.mp4").read_bytes()
     assert left_of(tools) == [path.name]
     assert site.asked[f"/{ID}.mp4"] == 2  # yt-dlp's look and the download
@@ -101,7 +101,7 @@ def test_drops_and_bursts_are_got_through(site, fault, youtube, want, tools, mak
     site.faults = lambda path, number: fault(**kinds[number]) if number < len(kinds) else None
     (found,) = youtube().fetch((want(),), tools)
     assert isinstance(found, Arrived)
-    data = tools.storage.local(found.name).read_bytes()
+    data = tools.storage.place(found.name).read_bytes()
     assert data == make_video("own.mp4", frames=200).read_bytes()
     assert any(start for _, start in site.ranges)
 
@@ -114,7 +114,7 @@ def test_a_stop_keeps_the_part_and_the_next_run_goes_on_with_it(
     source, stopped = youtube(), []
 
     def stop():
-        root = tools.storage.local(".")
+        root = tools.storage.place(".")
         wait_until(lambda: any(x.stat().st_size > 20_000 for x in root.rglob("*.part")), 20)
         stopped.append(time.monotonic())
         tools.stop.set()
@@ -128,7 +128,7 @@ def test_a_stop_keeps_the_part_and_the_next_run_goes_on_with_it(
     tools.stop.clear()
     (found,) = source.fetch((want(),), tools)
     assert max(start for _, start in site.ranges) > 0
-    data = tools.storage.local(found.name).read_bytes()
+    data = tools.storage.place(found.name).read_bytes()
     assert data == long_video("mp4").read_bytes()
     assert left_of(tools) == [Path(found.name).name]
 
@@ -138,7 +138,7 @@ def test_a_wrong_part_of_another_make_does_no_harm(wrong, site, youtube, want, t
     """The longer one is answered with 416; the shorter is found out by whoever looks at files."""
     site.files[f"/{ID}.mp4"] = make_video("own.mp4")
     (found,) = youtube().fetch((want(),), tools)
-    path = tools.storage.local(found.name)
+    path = tools.storage.place(found.name)
     path.unlink()
     (path.parent / f"{path.stem}.fetch-mp4.mp4.part").write_bytes(wrong)
     (path.parent / f"{path.stem}.fetch-18.mp4.part").write_bytes(b"another format")
@@ -225,7 +225,7 @@ def test_eight_threads_at_once_keep_the_bandwidth(
     for one in found:
         video = one.wants[0].video_id
         data = site.files[f"/{video}.mp4"].read_bytes()
-        assert tools.storage.local(one.name).read_bytes() == data
+        assert tools.storage.place(one.name).read_bytes() == data
 
 
 def test_pieces_of_a_long_video(site, played, page, long_video, want, tools):
