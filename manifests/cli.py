@@ -31,7 +31,13 @@ SMALLER = (
 )
 
 Root = Annotated[
-    str, typer.Option("--root", envvar="CLIPMILL_ROOT", help="The dataset folder.", metavar="DIR")
+    str,
+    typer.Option(
+        "--root",
+        envvar="CLIPMILL_ROOT",
+        help="The dataset folder, or the URL of one in an object store (s3://bucket/name).",
+        metavar="DIR",
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, do nothing.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when a clip failed.")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -40,6 +41,24 @@ _WRONG = {
 }
 
 
+@contextlib.contextmanager
+def stopping(path: str, where: str) -> Iterator[None]:
+    """Turn an error of the environment into the one that ends a command with exit code 3."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _WRONG:
+            raise ClipmillError(
+                f"{path} in {where}: {_WRONG[error.errno]}. ({error.strerror})"
+            ) from error
+        if error.errno not in _STOPPING:
+            raise
+        raise StoppedError(
+            f"{path}: {_STOPPING[error.errno]}, then run the same command again; "
+            f"what was finished is kept. ({error.strerror})"
+        ) from error
+
+
 class LocalStorage:
     """The file system. Every change goes through manifests/disk.py."""
 
@@ -58,22 +77,8 @@ class LocalStorage:
             )
         return self._root.joinpath(*parts)
 
-    @contextlib.contextmanager
-    def _stopping(self, path: str) -> Iterator[None]:
-        """Turn an error of the environment into the one that ends a command with exit code 3."""
-        try:
-            yield
-        except OSError as error:
-            if error.errno in _WRONG:
-                raise ClipmillError(
-                    f"{path} in the folder {self.root}: {_WRONG[error.errno]}. ({error.strerror})"
-                ) from error
-            if error.errno not in _STOPPING:
-                raise
-            raise StoppedError(
-                f"{path}: {_STOPPING[error.errno]}, then run the same command again; "
-                f"what was finished is kept. ({error.strerror})"
-            ) from error
+    def _stopping(self, path: str) -> contextlib.AbstractContextManager[None]:
+        return stopping(path, f"the folder {self.root}")
 
     def read(self, path: str) -> bytes:
         """Return a file's bytes; FileNotFoundError when it is not there."""
@@ -227,6 +232,10 @@ class LocalStorage:
     def fetched(self, path: str, *, anew: bool = False) -> Iterator[Path]:
         """Give the file itself."""
         yield self._path(path)
+
+    def free(self) -> int:
+        """Return how many bytes are free on the root's disk."""
+        return shutil.disk_usage(self._root).free
 
     def place(self, path: str) -> Path:
         """Return the file's own path."""

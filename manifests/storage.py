@@ -88,6 +88,10 @@ class Storage(Protocol):
         """
         ...
 
+    def free(self) -> int | None:
+        """Return how many bytes are free where the root lies; None where nobody can tell."""
+        ...
+
     def place(self, path: str) -> Path:
         """Return where on this machine a file of this name is locked, or grows until `publish`.
 
@@ -97,10 +101,26 @@ class Storage(Protocol):
 
 
 def open_storage(root: str | os.PathLike[str]) -> Storage:
-    """Return the storage for `--root`: a local path (object stores have no driver yet)."""
-    text = os.fspath(root)
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
-        raise ClipmillError(f"--root {text!r} is a URL; expected the path of a local folder.")
-    from manifests.local import LocalStorage
+    """Return the storage for `--root`: a local path, or the URL of a prefix in an object store.
 
-    return LocalStorage(Path(text))
+    Raises:
+        ClipmillError: a URL that is none of an object store's.
+    """
+    text = os.fspath(root)
+    if not is_url(text):
+        from manifests.local import LocalStorage
+
+        return LocalStorage(Path(text))
+    if re.match("https?:", text, re.IGNORECASE):
+        raise ClipmillError(
+            f"--root {text!r} is a web address; expected a local folder or an object store "
+            "(s3://bucket/name). Copy the data set to one of them first."
+        )
+    from manifests.objects import ObjectStorage
+
+    return ObjectStorage(text)
+
+
+def is_url(root: str) -> bool:
+    """Whether a root is named by a URL, not by a path."""
+    return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", root))

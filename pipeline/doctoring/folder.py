@@ -17,21 +17,27 @@ import filelock
 from manifests.console import size
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
+from manifests.storage import Storage
 from pipeline.doctoring.finding import Finding, Patient
 
 
 def disk(patient: Patient) -> Finding:
     """Hold the free bytes against those that stay free and those that are to come."""
+    if patient.remote:
+        from pipeline.doctoring.store import scratch_room
+
+        return scratch_room(patient)
     free = shutil.disk_usage(patient.folder).free
     text = f"{size(free)} free at {patient.folder}"
     keep = f"{size(patient.keep_free)} stay free (--keep-free)"
     if free < patient.keep_free:
         cure = "free some space: downloads stop before they begin"
         return Finding("fail", f"{text}, but {keep}", cure, {"free": free})
-    if patient.root is None or not (patient.root / "dataset.toml").exists():
+    root = Path(patient.root or "")
+    if patient.root is None or not (root / "dataset.toml").exists():
         return Finding("ok", f"{text}; {keep}", "", {"free": free})
     try:
-        videos, shards = to_come(patient.root)
+        videos, shards = to_come(root)
     except ClipmillError as error:
         return Finding("fail", str(error), "mend the dataset folder", {"free": free})
     details = {"free": free, "videos": videos, "shards": shards}
@@ -77,9 +83,13 @@ def to_come(root: Path) -> tuple[int | None, int]:
 
 def file_system(patient: Patient) -> Finding:
     """Make, replace, grow and lock files as storage does."""
+    if patient.remote:
+        from pipeline.doctoring.store import object_store
+
+        return object_store(patient)
     try:
         with _trial(patient.folder) as storage:
-            lacking = _tried(storage)
+            lacking = tried(storage)
     except (ClipmillError, OSError) as error:
         # Nobody said that data comes here.
         level = "fail" if patient.root else "warn"
@@ -104,8 +114,8 @@ def _trial(folder: Path) -> Iterator[LocalStorage]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _tried(storage: LocalStorage) -> list[str]:
-    """Return what the file system does not do as it should."""
+def tried(storage: Storage) -> list[str]:
+    """Return what the storage does not do as it should."""
     lacking = []
     once, twice = storage.create("one", b"first"), storage.create("one", b"second")
     if not once or twice or storage.read("one") != b"first":
@@ -120,7 +130,7 @@ def _tried(storage: LocalStorage) -> list[str]:
     storage.publish("three.part", "three")
     if storage.read("three") != b"abcdef" or storage.size("three.part") is not None:
         lacking.append("growth of a file")
-    if not _locks(storage.place("lock")):
+    if isinstance(storage, LocalStorage) and not _locks(storage.place("lock")):
         lacking.append("locks")
     return lacking
 

@@ -53,9 +53,10 @@ def _stamps(patient: Patient) -> Iterator[tuple[float, str]]:
     for name, host in read_hosts(patient.state_file).items():
         yield host.filled_at, f"the budget of {name}"
     paths = [patient.state_file]
-    if patient.root is not None:
-        manifests = patient.root / "manifests"
-        paths += [patient.root / "dataset.toml", manifests / "clips.parquet"]
+    if patient.root is not None and not patient.remote:
+        root = Path(patient.root)
+        manifests = root / "manifests"
+        paths += [root / "dataset.toml", manifests / "clips.parquet"]
         paths += [manifests / name for name in ("download", "decode", "pack", "samples")]
     for path in paths:
         if path.exists():

@@ -86,7 +86,7 @@ def try_some(dataset: Dataset, settings: Settings, todo: Sequence[str]) -> Tried
     for name in names:
         started = time.monotonic()
         try:
-            sample = make(jobs[name], settings)
+            sample = make(jobs[name], settings, dataset.storage)
         except VideoError:
             continue
         sizes.append(len(encode_pixels(sample.pixels, settings.spec.codec)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +18,16 @@ SHARD_END = 10_240  # a tar ends on a whole record
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is to come: `bytes` yet to be written, `seconds` with all workers (None: unknown)."""
+    """What is to come: `bytes` yet to be written, `seconds` with all workers (None: unknown), and
+    `free` bytes where they go (None: an object store, which does not tell).
+    """
 
     clips: int
     shards: int
     bytes: int
     seconds: float | None
     workers: int
-    free: int
+    free: int | None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for --json."""
@@ -42,9 +43,8 @@ class Forecast:
         """Return it as people read it."""
         workers = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         time = "" if self.seconds is None else f", about {clock(self.seconds)} with {workers}"
-        return (
-            f"about {size(self.bytes)} in {self.shards:,} new shards{time}; {size(self.free)} free"
-        )
+        free = "" if self.free is None else f"; {size(self.free)} free"
+        return f"about {size(self.bytes)} in {self.shards:,} new shards{time}{free}"
 
     def require_room(self, root: str, keep_free: int) -> None:
         """Raise where it does not fit.
@@ -52,7 +52,7 @@ class Forecast:
         Raises:
             StoppedError: says how much is there, how much is wanted, what to do.
         """
-        if self.bytes + keep_free <= self.free:
+        if self.free is None or self.bytes + keep_free <= self.free:
             return
         kept = f", and {size(keep_free)} are to stay free (--keep-free)" if keep_free else ""
         raise StoppedError(
@@ -76,5 +76,5 @@ def forecast(dataset: Dataset, costs: Costs, todo: pa.Table, workers: int) -> Fo
         max(0, wanted - written),
         None if seconds is None else seconds / max(1, min(workers, len(shards))),
         workers,
-        shutil.disk_usage(dataset.storage.local(".")).free,
+        dataset.storage.free(),
     )

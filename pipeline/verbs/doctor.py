@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,11 +16,12 @@ verbs = app()
 def doctor(
     *,
     root: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR",
             envvar="CLIPMILL_ROOT",
-            help="A dataset folder, or where one is to be (default: the current folder).",
+            help="A dataset folder or the URL of one, or where one is to be (default: the current "
+            "folder).",
         ),
     ] = None,
     canary: Annotated[

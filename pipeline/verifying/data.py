@@ -92,7 +92,8 @@ class ReadFile:
         """Compare a shard with its row, and its members with their samples' rows."""
         spec = self.spec if self.spec and self.spec.digest == file.row["spec"] else None
         found: list[Problem] = []
-        with HashedFile(storage.local(file.path)) as opened:
+        fetched = storage.fetched(file.path, anew=True)
+        with fetched as path, HashedFile(path) as opened:
             if spec is not None:
                 found = [*_members(opened, file, spec)]
             if opened.sha256() != file.row["sha256"]:
@@ -102,7 +103,8 @@ class ReadFile:
     def _tensor(self, storage: Storage, file: File) -> Iterator[Problem]:
         """A tensor is whole, of its clip, with the digests of its row."""
         stored: list[tuple[Any, Row]] = []
-        with HashedFile(storage.local(file.path)) as opened:
+        fetched = storage.fetched(file.path, anew=True)
+        with fetched as path, HashedFile(path) as opened:
             try:
                 if self.spec is not None:
                     stored = [*scan_file(opened, file.path, stored_spec(self.spec))]
@@ -120,7 +122,9 @@ class ReadFile:
 
     def _video(self, storage: Storage, file: File) -> Iterator[Problem]:
         """A video has the digest of its row."""
-        if file_sha256(storage.local(file.path)) != file.row["sha256"]:
+        with storage.fetched(file.path, anew=True) as path:
+            same = file_sha256(path) == file.row["sha256"]
+        if not same:
             yield _problem(file, "its sha256 is not that of its row")
 
 

@@ -42,7 +42,7 @@ def test_no_path_leaves_the_root(parts: list[str]) -> None:
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "a/..", "x\0y"])
 def test_paths_that_are_refused(store: LocalStorage, path: str) -> None:
-    for ask in (store.read, store.list, store.size, store.delete, store.local):
+    for ask in (store.read, store.list, store.size, store.delete, store.place):
         with pytest.raises(ClipmillError, match="does not stay inside"):
             ask(path)
     with pytest.raises(ClipmillError), store.writer(path):
