@@ -27,6 +27,7 @@ from manifests.console import Ui  # noqa: E402
 from manifests.dataset import Dataset  # noqa: E402
 from manifests.dataset import annotate as write_tables  # noqa: E402
 from manifests.spec import ClipSpec  # noqa: E402
+from manifests.storage import open_storage  # noqa: E402
 from pipeline import running  # noqa: E402
 from pipeline.annotate.folder import read_folder  # noqa: E402
 from pipeline.clip import Settings, make  # noqa: E402
@@ -42,14 +43,15 @@ WAYS = ("decode", "raw", "jpeg")
 class DecodeOnly:
     """Makes a shard's clips and throws them away, in a worker process."""
 
+    root: str
     settings: Settings
 
     def __call__(self, job: ShardJob) -> int:
         """Return how many came out."""
-        done = 0
+        storage, done = open_storage(self.root), 0
         for clip in job.clips:
             try:
-                make(clip, self.settings)
+                make(clip, self.settings, storage)
             except VideoError:
                 continue
             done += 1
@@ -73,7 +75,7 @@ def measure(videos: Path, work: Path, rounds: int, jobs: int, sampling: str) -> 
     """Return each way's seconds, round by round, and its median ratio to decoding alone."""
     ready = {way: prepare(videos, work / way, way, sampling) for way in WAYS[1:]}
     works: dict[str, Any] = {way: PackShard(str(work / way), ready[way][0]) for way in WAYS[1:]}
-    works["decode"] = DecodeOnly(ready["raw"][0])
+    works["decode"] = DecodeOnly(str(work / "raw"), ready["raw"][0])
     units = {way: ready[way][1] for way in WAYS[1:]} | {"decode": ready["raw"][1]}
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     for turn in range(rounds + 1):  # the first one starts workers and fills the page cache

@@ -20,11 +20,11 @@ from pathlib import Path, PurePosixPath
 
 from manifests.errors import ClipmillError
 from manifests.local import stopping
+from manifests.room import Room
 
 FOLDER, BOUND = "CLIPMILL_SCRATCH", "CLIPMILL_SCRATCH_GB"
 DEFAULT_GB = 20.0
 STEP = 8 << 20  # by which a file of unknown size takes room
-_LOW = 0.9  # of the bound: how far it is emptied when it is full
 
 
 def folder() -> Path:
@@ -56,7 +56,8 @@ class Scratch:
 
     def __init__(self, place: Path, most: int) -> None:
         self.place, self.most = place, most
-        self._files = place / "files"
+        self._room = Room(place, most)
+        self._files = self._room.files
 
     @contextlib.contextmanager
     def copy(
@@ -109,7 +110,7 @@ class Scratch:
                 return
             os.ftruncate(fd, 0)
             try:
-                self._take(fd, size)
+                self._room.take(fd, size)
                 fetch(fd)
                 os.fsync(fd)
                 part.rename(path)
@@ -125,11 +126,11 @@ class Scratch:
         with stopping("a file that is to be stored", f"the scratch folder {self.place} ({FOLDER})"):
             self._files.mkdir(parents=True, exist_ok=True)
             path = self._files / f".{uuid.uuid4().hex}.tmp"
-            with self._counting():  # under which nothing is removed that is not locked yet
+            with self._room.counting():  # under which nothing is removed that is not locked yet
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 fcntl.flock(fd, fcntl.LOCK_EX)
             try:
-                yield Growing(self, path, fd)
+                yield Growing(self._room, path, fd)
             finally:
                 path.unlink(missing_ok=True)
                 os.close(fd)
@@ -141,7 +142,7 @@ class Scratch:
             fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 if file.parent != self._files:
-                    self._take(fd, os.fstat(fd).st_size, grow=False)
+                    self._room.take(fd, os.fstat(fd).st_size, grow=False)
                 os.fsync(fd)
                 file.rename(self._path(key, version))
             finally:
@@ -152,71 +153,21 @@ class Scratch:
         for path in self._files.glob(f"{named(key)}-*"):
             path.unlink(missing_ok=True)
 
-    def _take(self, fd: int, size: int, *, grow: bool = True) -> None:
-        """Make room for a file to become `size` bytes long, and let it take them."""
-        with self._counting():
-            more = size - (os.fstat(fd).st_size if grow else 0)
-            total = self._total() + more
-            if total > self.most:
-                total = self._removed_to(max(0, int(self.most * _LOW) - more)) + more
-            if grow:
-                os.ftruncate(fd, size)
-            (self.place / "total").write_text(str(max(0, total)))
-
-    @contextlib.contextmanager
-    def _counting(self) -> Iterator[None]:
-        """Hold the lock under which room is given."""
-        fd = os.open(self.place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
-
-    def _total(self) -> int:
-        """Return the bytes given so far: never too few, for they are counted before they come."""
-        try:
-            return int((self.place / "total").read_text())
-        except (OSError, ValueError):
-            return sum(size for _, size, _ in self._list())
-
-    def _list(self) -> list[tuple[float, int, Path]]:
-        """Return last use, bytes and path of all files, what is being made or was left first."""
-        found = []
-        with os.scandir(self._files) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    now = entry.stat()
-                    used = 0.0 if entry.name.startswith(".") else now.st_mtime
-                    found.append((used, now.st_size, Path(entry.path)))
-        return sorted(found)
-
-    def _removed_to(self, least: int) -> int:
-        """Remove what nobody holds until `least` bytes are left; return how many are."""
-        files = self._list()
-        total = sum(size for _, size, _ in files)
-        for _, size, path in files:
-            if total <= least and not path.name.startswith("."):
-                break
-            if _removed(path):
-                total -= size
-        return total
-
 
 class Growing:
     """A file of the scratch folder that is being written."""
 
-    def __init__(self, scratch: Scratch, path: Path, fd: int) -> None:
+    def __init__(self, room: Room, path: Path, fd: int) -> None:
         self.path = path
-        self._scratch, self._fd, self._size, self._room = scratch, fd, 0, 0
+        self._given, self._fd, self._size, self._room = room, fd, 0, 0
 
     def write(self, data: bytes | memoryview, /) -> int:
         """Append `data` and return its length."""
         view, whole = memoryview(data).cast("B"), memoryview(data).nbytes
         end = self._size + whole
         if end > self._room:
-            self._room = end + min(STEP, self._scratch.most // 16)
-            self._scratch._take(self._fd, self._room)
+            self._room = end + min(STEP, self._given.most // 16)
+            self._given.take(self._fd, self._room)
         while len(view):
             view = view[os.pwrite(self._fd, view, end - len(view)) :]
         self._size = end
@@ -224,24 +175,8 @@ class Growing:
 
     def finish(self) -> int:
         """Cut the file to what was written and return how much that is."""
-        self._scratch._take(self._fd, self._size)
+        self._given.take(self._fd, self._size)
         return self._size
-
-
-def _removed(path: Path) -> bool:
-    """Remove a file unless somebody holds it; whether it is gone."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return not path.exists()
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return True
 
 
 def _same(fd: int, path: Path) -> bool:

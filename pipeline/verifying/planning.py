@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from manifests import leftovers, tables
 from manifests.dataset import Dataset
-from pipeline.acquiring.locate import Places, is_own
+from pipeline.acquiring.locate import InRoot, Places
 from pipeline.verifying.problem import Kind, Problem
 from pipeline.verifying.rescue import Unsound, members, rows_of
 from pipeline.verifying.verify import Checked
@@ -215,9 +215,9 @@ class Planner:
             if path in self._bad:
                 continue
             if path not in lengths:
-                own = is_own(source, path)
                 file = places.acquired(source, path)
                 try:
+                    own = isinstance(file, InRoot)
                     lengths[path] = self._there.get(path) if own else file.stat().st_size
                 except OSError:
                     lengths[path] = None

@@ -34,8 +34,9 @@ class Unsound(Exception):
 def members(storage: Storage, path: str, spec: ClipSpec, stored: bool = False) -> list[str]:
     """Return the clips in a whole shard, or in a tensor that `decode` kept; none if it is not."""
     try:
-        found = scan(storage.local(path), path, stored_spec(spec) if stored else spec)
-        return [sample.clip_id for sample, _ in found]
+        with storage.fetched(path, anew=True) as here:
+            found = scan(here, path, stored_spec(spec) if stored else spec)
+            return [sample.clip_id for sample, _ in found]
     except ValueError:
         return []
 
@@ -48,7 +49,8 @@ def rows_of(dataset: Dataset, found: Tables, name: str) -> dict[str, list[dict[s
     """
     scanned: list[tuple[Sample, dict[str, Any]]] = []
     try:
-        with HashedFile(dataset.storage.local(shard_path(name))) as file:
+        fetched = dataset.storage.fetched(shard_path(name), anew=True)
+        with fetched as path, HashedFile(path) as file:
             for sample, row in scan_file(file, name, dataset.spec):
                 scanned.append((_light(sample), row))
             size, sha256 = file.size, file.sha256()

@@ -1,0 +1,89 @@
+"""The bytes of the scratch folder: given to files before they come, taken from those nobody holds.
+
+What is held is locked (flock). The sum is kept in a file and never too small: it is added to
+before a file grows, and found anew by listing the folder when it reaches the bound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_LOW = 0.9  # of the bound: how far the folder is emptied when it is full
+
+
+class Room:
+    """The bytes that the files of `place`/files may have; names with a dot are being made."""
+
+    def __init__(self, place: Path, most: int) -> None:
+        self.place, self.most = place, most
+        self.files = place / "files"
+
+    def take(self, fd: int, size: int, *, grow: bool = True) -> None:
+        """Make room for a file to become `size` bytes long, and let it take them."""
+        with self.counting():
+            more = size - (os.fstat(fd).st_size if grow else 0)
+            total = self._total() + more
+            if total > self.most:
+                total = self._removed_to(max(0, int(self.most * _LOW) - more)) + more
+            if grow:
+                os.ftruncate(fd, size)
+            (self.place / "total").write_text(str(max(0, total)))
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Hold the lock under which room is given."""
+        fd = os.open(self.place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def _total(self) -> int:
+        """Return the bytes given so far: never too few, for they are counted before they come."""
+        try:
+            return int((self.place / "total").read_text())
+        except (OSError, ValueError):
+            return sum(size for _, size, _ in self._list())
+
+    def _list(self) -> list[tuple[float, int, Path]]:
+        """Return last use, bytes and path of all files, what is being made or was left first."""
+        found = []
+        with os.scandir(self.files) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    now = entry.stat()
+                    used = 0.0 if entry.name.startswith(".") else now.st_mtime
+                    found.append((used, now.st_size, Path(entry.path)))
+        return sorted(found)
+
+    def _removed_to(self, least: int) -> int:
+        """Remove what nobody holds until `least` bytes are left; return how many are."""
+        files = self._list()
+        total = sum(size for _, size, _ in files)
+        for _, size, path in files:
+            if total <= least and not path.name.startswith("."):
+                break
+            if _removed(path):
+                total -= size
+        return total
+
+
+def _removed(path: Path) -> bool:
+    """Remove a file unless somebody holds it; whether it is gone."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return not path.exists()
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
