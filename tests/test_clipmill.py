@@ -90,7 +90,7 @@ def test_roots_that_are_none(cli, tmp_path):
     for root, code, expected in (
         (tmp_path, 2, "holds no dataset.toml; expected a dataset folder. Make one with"),
         (tmp_path / "gone", 2, "holds no dataset.toml; expected a dataset folder. Make one with"),
-        ("s3://bucket/root", 2, "is a URL; expected the path of a local folder"),
+        ("memory://root", 2, "expected a local folder, or a bucket"),
         (file, (2, 3), "file"),
     ):
         done = cli("status", "--json", "--root", root)
