@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from typer.testing import CliRunner
 
 import clipmill
@@ -39,16 +40,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture
 def environment(
     server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., None]:
+) -> Iterator[Callable[..., None]]:
     """Sets the variables by which this process and its workers find the store."""
 
     def apply(**more: str) -> None:
         variables = {"CLIPMILL_SCRATCH": str(tmp_path / "scratch"), "XDG_CACHE_HOME": str(tmp_path)}
         for name, value in server.environment(**variables | more).items():
             monkeypatch.setenv(name, value)
+        get_reusable_executor().shutdown(wait=True)  # its workers keep the environment they got
 
     apply()
-    return apply
+    yield apply
+    get_reusable_executor().shutdown(wait=True)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +113,7 @@ def test_every_verb_through_errors_and_drops(
     local: str,
     tmp_path: Path,
 ) -> None:
-    proxy = FaultyProxy(server.port, fails=17, cuts=23)
+    proxy = FaultyProxy(server.port, fails=41, cuts=59)
     environment(AWS_ENDPOINT_URL=f"http://127.0.0.1:{proxy.port}")
     root = "s3://bucket/data/road"
     annotate(root, archive)
@@ -179,9 +182,11 @@ def test_the_scratch_folder_stays_within_its_bound(
 
     watching = threading.Thread(target=watch)
     watching.start()
-    run(root, "pack")
-    ended.set()
-    watching.join()
+    try:
+        run(root, "pack")
+    finally:
+        ended.set()
+        watching.join()
     assert shards(root) == shards(local)
     assert 0 < max(seen) <= most + 4096 + 100  # the scan is no snapshot, the counter has a file
     environment(CLIPMILL_SCRATCH=str(tmp_path / "other"), CLIPMILL_SCRATCH_GB=str(most / 1e9))
