@@ -108,8 +108,8 @@ def _cluster(crew: Crew) -> Iterator[None]:
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise StoppedError(
                 f"no ray cluster at {crew.address or 'this machine'}: {error} Expected `auto` on "
-                "one of its machines, or ray://host:10001, and RAY_AUTH_MODE=token where it asks for "
-                "a token; see docs/clusters.md."
+                "one of its machines, or ray://host:10001, and RAY_AUTH_MODE=token where it asks "
+                "for a token; see docs/clusters.md."
             ) from error
         stack.callback(ray.shutdown)
         yield
