@@ -95,10 +95,20 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[V
         yield packet
 
 
+def tells_cuts(container: str) -> bool:
+    """Whether a packet called corrupt lacks bytes; in MPEG-TS it may follow a mere joint."""
+    return container != "mpegts"
+
+
 def decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> tuple[list[VideoFrame], int]:
-    """Return the frames that come out after this packet (None: the rest), and 1 for an error."""
+    """Return the frames that come out after this packet (None: the rest), and 1 for an error.
+
+    A packet that the file's end has cut off is one: decoders make a picture of what is left of it.
+    """
     import av.error
 
+    if packet is not None and packet.is_corrupt and tells_cuts(stream.container.format.name):
+        return [], 1
     try:
         return stream.codec_context.decode(packet), 0
     except MemoryError:

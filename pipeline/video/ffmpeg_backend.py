@@ -17,7 +17,7 @@ from typing import IO
 
 import numpy as np
 
-from pipeline.video.container import ERR_DETECT, FORMATS, PROTOCOLS
+from pipeline.video.container import ERR_DETECT, FORMATS, PROTOCOLS, tells_cuts
 from pipeline.video.converter import Picture
 from pipeline.video.limits import die_with_parent
 from pipeline.video.task import Run, Sink, Task
@@ -62,6 +62,8 @@ def command(fd: int, task: Task, wanted: list[int] | None) -> list[str]:
         "err_detect": ERR_DETECT,
         "max_pixels": str(task.max_pixels),
     }
+    if tells_cuts(task.scan.probe.container):
+        options["fflags"] = "+discardcorrupt"
     if task.last_packet is not None:
         # Drawn: packets 0 1 2 3 4 5, last_packet 3  ->  4 and 5 never reach the decoder.
         options[f"bsf:{task.scan.stream}"] = f"noise=drop=gt(n\\,{task.last_packet})"

@@ -42,6 +42,10 @@ FIRST_FRAME_PACKETS = 64
 REORDERING = {"h264": 16, "hevc": 16, "vvc": 16}
 REORDERING_OTHERS = 2
 
+# AVI holds no times of display. The demuxer makes them up, wrongly where two pictures share a
+# packet (DivX's packed B-frames); frames come in the order of packets and a little later.
+UNSTAMPED = frozenset({"avi"})
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
@@ -125,7 +129,7 @@ def scan(fd: int, max_pixels: int) -> Scan:
             _look_without_limit(fd, stream.index, max_pixels)
         stamps, orientation, kept = _read(container, stream, os.fstat(fd).st_size <= KEPT_BYTES)
         rate = float(stream.average_rate or stream.guessed_rate or 25)
-        keys, reordered = _keys(stamps, rate)
+        keys, reordered = _keys(stamps, rate, container.format.name not in UNSTAMPED)
         meant = np.flatnonzero([stamp.meant for stamp in stamps])
         if len(meant) == 0:
             raise VideoError(Reason.NO_FRAMES, "the video stream has no packets")
@@ -196,9 +200,9 @@ def _read(
     return stamps, orientation or Orientation(), kept
 
 
-def _keys(stamps: list[Stamp], rate: float) -> tuple[Times, bool]:
+def _keys(stamps: list[Stamp], rate: float, stamped: bool) -> tuple[Times, bool]:
     """Display times of packets in file order, and whether they tell B-frames apart."""
-    if stamps and all(stamp.pts is not None for stamp in stamps):
+    if stamps and stamped and all(stamp.pts is not None for stamp in stamps):
         keys = np.array([stamp.pts for stamp in stamps], dtype=np.float64)
         return keys, bool(np.any(np.diff(keys) < 0))
     if stamps and all(stamp.dts is not None for stamp in stamps):

@@ -188,3 +188,28 @@ def test_the_plan_is_made_again_on_the_frames_that_come(numbered, numbers, pyav,
         assert numbers(clip.pixels)[:95] == kept
         late = decoder.decode(video, ClipSpec(frames=1, rate=1), 3.76, 3.80)
         assert numbers(late.pixels) == [94]
+
+
+@pytest.mark.shared
+def test_a_picture_that_the_end_cuts_is_lost_not_half_there(shared, tmp_path, pyav, binary):
+    [path] = (shared / "data/ucf101_3class").rglob("v_PushUps_g12_c03.avi")
+    whole = pyav.decode(path, ClipSpec(frames=70, rate=1))
+    video = tmp_path / "cut.avi"
+    for share in (0.4, 0.6, 0.9):
+        video.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+        left = pyav.probe(video).packets
+        for decoder in (pyav, binary):
+            clip = decoder.decode(video, ClipSpec(frames=left - 1, rate=1))
+            assert (clip.errors, clip.frames_decoded, clip.packets) == (1, left - 1, left)
+            assert np.array_equal(clip.pixels, whole.pixels[: left - 1])
+
+
+@pytest.mark.shared
+def test_packed_b_frames_of_a_span(shared, pyav):
+    """Two pictures in a packet, made-up times: a span's last frame was once a later one."""
+    [path] = (shared / "data/ucf101_3class").rglob("v_BabyCrawling_g02_c02.avi")
+    whole = pyav.decode(path, ClipSpec(frames=112, rate=1))
+    for last in range(40, 50):
+        span = pyav.decode(path, ClipSpec(frames=8, rate=1), (last - 7.5) / 25, (last + 0.5) / 25)
+        assert span.indices.tolist() == list(range(last - 7, last + 1))
+        assert np.array_equal(span.pixels, whole.pixels[last - 7 : last + 1])
