@@ -10,8 +10,6 @@ to this machine look as if they lay in the root.
 from __future__ import annotations
 
 import contextlib
-import os
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -20,13 +18,11 @@ from typing import Any, TypeVar
 from manifests import scratch
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
-from manifests.objectclient import client, patience
-from manifests.objecterrors import is_final, telling
+from manifests.objectclient import client
+from manifests.objectrequests import CHUNK, Changed, asked, fetching, version_of
 from manifests.storage import Writer
 
-CHUNK = 8 << 20  # of a transfer; below S3's 10,000 parts up to 80 GB
 AT_ONCE = 4  # parts of an upload
-_PAUSE_S, _LONGEST_S = 0.1, 5.0
 _WRITER = "clipmillwriter"  # tells who created an object; letters only, for Azure's sake
 T = TypeVar("T")
 
@@ -53,20 +49,7 @@ class ObjectStorage:
         return f"{self.root}/{self._key(path)}"
 
     def _asked(self, request: Callable[[], T]) -> T:
-        """Make a request that does no harm when made twice, again while it may yet succeed."""
-        from obstore.exceptions import GenericError
-
-        end, pause = time.monotonic() + patience(), _PAUSE_S
-        with telling(self.root):
-            while True:
-                try:
-                    return request()
-                except GenericError as error:
-                    # obstore has tried again by itself but for answers that broke off.
-                    if is_final(error) or time.monotonic() + pause >= end:
-                        raise
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_S)
+        return asked(self.root, request)
 
     def read(self, path: str) -> bytes:
         """Return a file's bytes; FileNotFoundError when it is not there."""
@@ -89,11 +72,11 @@ class ObjectStorage:
         from obstore.exceptions import AlreadyExistsError
 
         key, mark = self._key(path), uuid.uuid4().hex
-        asked = {"mode": "create", "attributes": {_WRITER: mark}, "use_multipart": False}
+        once = {"mode": "create", "attributes": {_WRITER: mark}, "use_multipart": False}
 
         def put() -> bool:
             try:
-                self._put(key, data, **asked)
+                self._put(key, data, **once)
             except AlreadyExistsError:
                 with contextlib.suppress(FileNotFoundError):  # removed since, so it was there
                     return self._store.get(key).attributes.get(_WRITER) == mark
@@ -116,7 +99,7 @@ class ObjectStorage:
         put = self._asked(lambda: self._put(key, file))
         self._scratch.forget(self._cached(path))
         if put.get("e_tag"):
-            self._scratch.keep(file, self._cached(path), _version(put, file.stat().st_size))
+            self._scratch.keep(file, self._cached(path), version_of(put, file.stat().st_size))
 
     def part(self, path: str, size: int) -> contextlib.AbstractContextManager[Writer]:
         """Go on writing a file of the scratch folder after its first `size` bytes."""
@@ -187,37 +170,13 @@ class ObjectStorage:
         with contextlib.ExitStack() as held:
             place = self._work.place(path)  # nothing is there unless it is being downloaded
             while found := self._head(path):
-                version = _version(found, found["size"])
-                copy = self._scratch.copy(
-                    self._cached(path), version, found["size"], self._fetch(path, found)
-                )
-                with contextlib.suppress(_Changed):
+                version = version_of(found, found["size"])
+                fetch = fetching(self._store, self.root, self._key(path), found)
+                copy = self._scratch.copy(self._cached(path), version, found["size"], fetch)
+                with contextlib.suppress(Changed):
                     place = held.enter_context(copy)
                     break
             yield place
-
-    def _fetch(self, path: str, found: Any) -> Callable[[int], None]:
-        """Return what writes an object's bytes to a descriptor, a request for each chunk."""
-        from obstore.exceptions import PreconditionError
-
-        key, same = self._key(path), {"if_match": found["e_tag"]} if found["e_tag"] else {}
-
-        def fetch(fd: int) -> None:
-            for start in range(0, found["size"], CHUNK):
-                asked: Any = {"range": (start, min(start + CHUNK, found["size"])), **same}
-
-                def request(asked: Any = asked) -> bytes | None:
-                    try:
-                        return bytes(self._store.get(key, options=asked).bytes())
-                    except (PreconditionError, FileNotFoundError):
-                        return None
-
-                data = self._asked(request)
-                if data is None:
-                    raise _Changed
-                os.pwrite(fd, data, start)
-
-        return fetch
 
     def free(self) -> None:
         """Nobody tells how much a store will take."""
@@ -226,11 +185,3 @@ class ObjectStorage:
         """Return where in the scratch folder a file of this name is locked, or grows."""
         self._work.place(".").mkdir(parents=True, exist_ok=True)
         return self._work.place(path)
-
-
-class _Changed(Exception):
-    """The object became another one while it was fetched."""
-
-
-def _version(found: Any, size: int) -> str:
-    return f"{found.get('e_tag') or found.get('last_modified')} {size}"
