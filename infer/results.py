@@ -17,25 +17,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from infer.confusion import confusion_png
+from infer.scored import Scored
 from manifests import tables
 from manifests.console import Ui
 from manifests.local import LocalStorage
 from model.metrics import Metrics
-from shards.stream import Stream
 
 TOP = 5
 
 
 def write(
     storage: LocalStorage,
-    stream: Stream,
+    scored: Scored,
+    looks: int,
     logits: NDArray[np.float16],
     metrics: Metrics,
     labels: tuple[str, ...],
     report: dict[str, Any],
 ) -> None:
-    """Write the four files of a scored split."""
-    table = tables.from_rows("predictions", _predictions(stream, logits, report["views"]))
+    """Write the four files of a scored split; the network looked at each view `looks` times."""
+    table = tables.from_rows("predictions", _predictions(scored, looks, logits))
     tables.write_single(storage, "predictions.parquet", "predictions", table)
     per_class = metrics.per_class()
     confusion = metrics.state()["confusion"].cpu().numpy()
@@ -45,11 +46,11 @@ def write(
     storage.write("metrics.json", (json.dumps(report, indent=1) + "\n").encode())
 
 
-def _predictions(stream: Stream, logits: NDArray[np.float16], views: int) -> list[dict[str, Any]]:
+def _predictions(scored: Scored, looks: int, logits: NDArray[np.float16]) -> list[dict[str, Any]]:
     count = min(TOP, logits.shape[1])
     probabilities = torch.from_numpy(logits).float().softmax(1)
     best = probabilities.topk(count, 1)
-    labels = stream.samples.labels
+    labels = scored.labels
     return [
         {
             "clip_id": clip,
@@ -57,9 +58,9 @@ def _predictions(stream: Stream, logits: NDArray[np.float16], views: int) -> lis
             "top_ids": best.indices[row].tolist(),
             "top_probabilities": best.values[row].tolist(),
             "logits": logits[row],
-            "views": views,
+            "views": looks * int(scored.views[row]),
         }
-        for row, clip in enumerate(stream.clip_ids)
+        for row, clip in enumerate(scored.clip_ids)
     ]
 
 

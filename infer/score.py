@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from infer import results
+from infer.scored import Mean, Scored
 from infer.views import Position, positions
 from manifests.console import Ui
 from manifests.dataset import Dataset
@@ -47,7 +48,8 @@ def score(
 ) -> dict[str, Any]:
     """Score a split and return its metrics; rank 0 writes the files.
 
-    With several views (infer/views.py) a clip's logits are the logarithm of its mean probabilities.
+    With several views, stored ones or places in one (infer/views.py), a clip's logits are the
+    logarithm of its mean probabilities.
     `seen` is what the checkpoint was trained on: rank 0 counts the scored videos among it.
 
     Raises:
@@ -68,9 +70,11 @@ def score(
         split_set=chosen,
         rank=world.rank,
         world=world.size,
+        every_view=True,
     )
+    scored = Scored.of(stream.samples)
     metrics = Metrics(len(checkpoint.labels), world.device)
-    logits = _forward(stream, checkpoint, looks, metrics, world, ui)
+    logits = _forward(stream, scored, checkpoint, looks, metrics, world, ui)
     whole = Metrics(len(checkpoint.labels), world.device)
     whole.merge(world.total(metrics.state()))
     report = {
@@ -79,51 +83,64 @@ def score(
         "split_set": chosen,
         "split": split,
         "asked": asked,
-        "missing": asked - len(stream.clip_ids),
+        "missing": asked - len(scored.clip_ids),
         **{key: _plain(value) for key, value in whole.result().items()},
-        "views": len(looks),
-        "accuracy_of": _accuracy_of(clips, crops),
+        "views": len(looks) * int(scored.views.max()),
+        "accuracy_of": _accuracy_of(clips * int(scored.views.max()), crops),
         "network": checkpoint.network.name,
         "trained_on": checkpoint.dataset_digest,
         "trained_epochs": checkpoint.metrics.get("epoch"),
         "versions": dict(checkpoint.versions),
-        "leaks": None if seen is None else _leaks(dataset, seen, stream),
+        "leaks": None if seen is None else _leaks(dataset, seen, scored),
     }
     if world.first:
         results.write(
-            LocalStorage(out.absolute()), stream, logits, whole, checkpoint.labels, report
+            LocalStorage(out.absolute()),
+            scored,
+            len(looks),
+            logits,
+            whole,
+            checkpoint.labels,
+            report,
         )
     world.wait()
     return report
 
 
-def _leaks(dataset: Dataset, seen: Seen, stream: Stream) -> dict[str, Any]:
+def _leaks(dataset: Dataset, seen: Seen, scored: Scored) -> dict[str, Any]:
     videos = videos_of(dataset)
-    return overlap(seen, (videos[clip] for clip in stream.clip_ids)).as_dict()
+    return overlap(seen, (videos[clip] for clip in scored.clip_ids)).as_dict()
 
 
 def _forward(
     stream: Stream,
+    scored: Scored,
     checkpoint: Checkpoint,
     looks: list[Position],
     metrics: Metrics,
     world: World,
     ui: Ui,
 ) -> NDArray[np.float16]:
-    """Return float16 (clips, classes) in the stream's order: all logits on rank 0, else none."""
+    """Return float16 (clips, classes) in the order of `scored`: all on rank 0, else none.
+
+    Clips of one view are counted where they are scored, the others when their views are together.
+    """
     network = checkpoint.build_model().to(world.device)
     normalise = Normalise(checkpoint.mean, checkpoint.std).to(world.device)
-    clips = len(stream.clip_ids) if world.first else 0
+    clips = len(scored.clip_ids) if world.first else 0
     logits = np.zeros((clips, len(checkpoint.labels)), np.float16)
+    mean = Mean(scored, len(checkpoint.labels)) if world.first and scored.several else None
     with torch.inference_mode(), ui.progress(len(stream.clip_ids), "score") as progress:
         for batch in stream:
             scores = _scores(network, normalise, batch.pixels.to(world.device), looks)
-            metrics.update(scores, batch.labels.to(world.device), batch.valid.to(world.device))
+            if not scored.several:
+                metrics.update(scores, batch.labels.to(world.device), batch.valid.to(world.device))
             rows = torch.from_numpy(batch.rows).to(world.device)
             pairs = [*zip(world.gather(rows), world.gather(scores), strict=True)]
             for places, values in pairs if world.first else ():
-                progress.advance(_keep(logits, places.cpu().numpy(), values))
-    return logits
+                here = places.cpu().numpy()
+                progress.advance(mean.add(here, values) if mean else _keep(logits, here, values))
+    return mean.logits(metrics) if mean else logits
 
 
 def _scores(

@@ -32,13 +32,13 @@ KEYS: dict[str, tuple[str, ...]] = {
     "decode": ("clip_id", "attempt"),
     "pack": ("clip_id", "attempt"),
     "shards": ("shard",),
-    "samples": ("clip_id", "shard"),
+    "samples": ("clip_id", "view", "shard"),
     "dropped": ("id",),
     "retired": ("shard",),
     "archives": ("url", "reading"),
 }
 """What makes a row of a growing table one: kept when parts are merged."""
-_ONCE: dict[str, tuple[str, ...]] = {"samples": ("clip_id",)}
+_ONCE: dict[str, tuple[str, ...]] = {"samples": ("clip_id", "view")}
 """What a reader sees once; after a shard was retired, its clips lie in another one."""
 
 
@@ -167,6 +167,17 @@ class Dataset:
     def splits(self) -> pa.Table:
         """Table of (split_set, clip_id, split)."""
         return self._kept(self._single("splits"))
+
+    @cached_property
+    def _in_test(self) -> frozenset[str]:
+        """Ids of the clips that are in `test` in any split set; none where views are not asked."""
+        if self.spec.views == 1:
+            return frozenset()
+        return frozenset(self.splits.filter(pc.field("split") == "test")["clip_id"].to_pylist())
+
+    def views(self, clip_id: str) -> int:
+        """Return how many samples a clip is packed as."""
+        return self.spec.views if clip_id in self._in_test else 1
 
     def splits_of(self, split_set: str | None) -> dict[str, list[str]]:
         """Return clip_id → its splits in one split set: one, but for protocols that leak."""

@@ -102,6 +102,7 @@ SAMPLES = pa.schema(
     [
         pa.field("clip_id", pa.string(), nullable=False),
         pa.field("key", pa.string(), nullable=False),
+        pa.field("view", pa.int32(), nullable=False),
         pa.field("shard", pa.string(), nullable=False),
         pa.field("index", pa.int32(), nullable=False),
         pa.field("label_id", pa.int32()),

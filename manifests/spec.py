@@ -18,6 +18,8 @@ SAMPLINGS = ("stride", "fps", "uniform")
 FITS = ("crop", "stretch", "pad")
 CODECS = ("raw", "jpeg")
 CHANNELS = 3
+MAX_VIEWS = 32
+MAX_FRAMES = 4096  # of all views of a clip together
 MAX_STRIP = 65_500  # pixels: the height that JPEG allows
 
 
@@ -29,7 +31,8 @@ class ClipSpec:
     second by timestamp, `uniform` spread over the whole span (`rate` is then 1). `fit` says how a
     frame becomes height x width: `crop` scales the short side and cuts the centre, `stretch`
     ignores the aspect ratio, `pad` keeps it and fills with black. `codec` is the tar member:
-    `raw` a .npy, `jpeg` one q95 strip. `views` is the number of samples per test video.
+    `raw` a .npy, `jpeg` one q95 strip. `views` is the number of
+    samples of a clip that is in the split `test` of any split set; all others have one.
 
     Raises:
         ClipmillError: a value outside its range, naming the range.
@@ -49,7 +52,7 @@ class ClipSpec:
             ("frames", 1, 1024),
             ("height", 8, 2048),
             ("width", 8, 2048),
-            ("views", 1, 1),
+            ("views", 1, MAX_VIEWS),
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -71,6 +74,11 @@ class ClipSpec:
             raise ClipmillError(f"ClipSpec stride is {self.rate}; expected a whole number.")
         if self.sampling == "uniform" and self.rate != 1:
             raise ClipmillError(f"ClipSpec rate is {self.rate} with uniform sampling; expected 1.")
+        if self.frames * self.views > MAX_FRAMES:
+            raise ClipmillError(
+                f"ClipSpec stores {self.views} views of {self.frames} frames; expected at most "
+                f"{MAX_FRAMES} frames together. Use fewer views or frames."
+            )
         if self.codec == "jpeg" and self.frames * self.height > MAX_STRIP:
             raise ClipmillError(
                 f"ClipSpec stores {self.frames} frames of height {self.height} as one jpeg strip; "

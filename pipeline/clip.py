@@ -7,13 +7,14 @@ raises VideoError with its reason. A clip that `decode` stored is read back and 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
 from manifests import tables
 from manifests.dataset import Dataset
@@ -22,7 +23,7 @@ from manifests.spec import ClipSpec
 from manifests.storage import Storage
 from pipeline.acquiring.locate import Places, Where, at_hand
 from pipeline.second_try import in_either
-from pipeline.video.decoder import Backend, Limits
+from pipeline.video.decoder import Backend, Decoded, Limits
 from pipeline.video.errors import VideoError
 from pipeline.worker import decoder
 from shards.format import Sample
@@ -48,6 +49,7 @@ class Job:
     file_start_s: float
     stored: str | None
     stored_xxh3: str | None
+    views: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def jobs_of(dataset: Dataset, todo: pa.Table) -> dict[str, Job]:
             file["file_start_s"] or 0.0,
             kept["path"] if kept else None,
             kept["xxh3"] if kept else None,
+            dataset.views(name),
         )
     return jobs
 
@@ -113,8 +116,8 @@ def _by_clip(
     return {row["clip_id"]: row for row in rows.to_pylist()}
 
 
-def make(job: Job, settings: Settings, storage: Storage) -> Sample:
-    """Return a clip's sample; its `counts` are the outcome's decoding columns.
+def make(job: Job, settings: Settings, storage: Storage) -> list[Sample]:
+    """Return a clip's samples, one a view; `counts` are the outcome's decoding columns.
 
     Raises:
         VideoError: the clip cannot be made; it carries the reason.
@@ -127,7 +130,7 @@ def make(job: Job, settings: Settings, storage: Storage) -> Sample:
         return _decoded(job, path, settings)
 
 
-def _decoded(job: Job, path: Path, settings: Settings) -> Sample:
+def _decoded(job: Job, path: Path, settings: Settings) -> list[Sample]:
     size = _size(path)
     if size and job.bytes and size != job.bytes:
         raise VideoError(
@@ -140,8 +143,14 @@ def _decoded(job: Job, path: Path, settings: Settings) -> Sample:
     decoded, rescued_by = in_either(
         lambda backend: decoder(backend, settings.limits),
         settings.backend,
-        lambda one: one.decode(path, settings.spec, start_s, end_s),
+        lambda one: one.decode_views(path, settings.spec, start_s, end_s, job.views),
     )
+    return [_sample(job, view, one, rescued_by) for view, one in enumerate(decoded)]
+
+
+def _sample(
+    job: Job, view: int, decoded: Decoded, rescued_by: Mapping[str, str]
+) -> Sample:
     return Sample(
         **_identity(job),
         pixels=decoded.pixels,
@@ -156,6 +165,8 @@ def _decoded(job: Job, path: Path, settings: Settings) -> Sample:
             "rotation": decoded.rotation,
         },
         versions=rescued_by,
+        view=view,
+        several=job.views > 1,
     )
 
 
@@ -172,17 +183,33 @@ def stored_spec(spec: ClipSpec) -> ClipSpec:
     return dataclasses.replace(spec, codec="raw")
 
 
-def _read_stored(job: Job, spec: ClipSpec, storage: Storage) -> Sample | None:
-    """Return the tensor that `decode` kept, or None when it is gone or damaged."""
+def _read_stored(job: Job, spec: ClipSpec, storage: Storage) -> list[Sample] | None:
+    """Return the tensors that `decode` kept, or None when they are gone, damaged or too few."""
     assert job.stored is not None
     try:
         with storage.fetched(job.stored) as path:
-            [(sample, row)] = scan(path, job.stored, stored_spec(spec))
+            found = [*scan(path, job.stored, stored_spec(spec))]
     except (ValueError, OSError):
         return None
-    if sample.clip_id != job.clip_id or row["xxh3"] != job.stored_xxh3:
+    samples = [sample for sample, _ in found]
+    if not whole(samples, job) or digest_of([row for _, row in found]) != job.stored_xxh3:
         return None
-    return dataclasses.replace(sample, **_identity(job))
+    return [dataclasses.replace(sample, **_identity(job)) for sample in samples]
+
+
+def whole(samples: Sequence[Sample], job: Job) -> bool:
+    """Whether samples are all views of a job's clip, in order."""
+    return [(sample.clip_id, sample.view, sample.several) for sample in samples] == [
+        (job.clip_id, view, job.views > 1) for view in range(job.views)
+    ]
+
+
+def digest_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the digest of a clip's pixels: of several views, one over theirs in order."""
+    digests = [row["xxh3"] for row in rows]
+    if len(digests) == 1:
+        return digests[0]
+    return xxhash.xxh3_64_hexdigest("".join(digests).encode())
 
 
 def made_for(sample: Sample, job: Job) -> bool:

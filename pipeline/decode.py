@@ -1,8 +1,8 @@
 """The decode stage: clip tensors under clips/, for those who run it apart from packing.
 
-Each tensor is a tar of one raw sample (clips/ab/CLIP.tar), so its frame indices travel with it and
-a whole file without a row can be adopted. It takes as much room as raw shards; `pack` decodes on
-the way without it.
+Each tensor is a tar of one raw sample (clips/ab/CLIP.tar), or of all views of its clip, so its
+frame indices travel with it and a whole file without a row can be adopted. It takes as much room
+as raw shards; `pack` decodes on the way without it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ from manifests import tables
 from manifests.dataset import Dataset
 from manifests.storage import Storage, open_storage
 from pipeline import outcome
-from pipeline.clip import Job, Settings, acquired, jobs_of, make, stored_spec
+from pipeline.clip import (
+    Job,
+    Settings,
+    acquired,
+    digest_of,
+    jobs_of,
+    make,
+    stored_spec,
+    whole,
+)
 from pipeline.crew import Crew, in_processes
 from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
@@ -77,14 +86,14 @@ class DecodeClips:
         try:
             found = self._adopt(storage, path, job)
             if found is None:
-                sample = make(job, self.settings, storage)
+                samples = make(job, self.settings, storage)
                 spec = stored_spec(self.settings.spec)
                 folder, _, name = path.rpartition("/")
-                written = write_shard(storage, name, "clips", 0, [sample], spec, versions, folder)
+                written = write_shard(storage, name, "clips", 0, samples, spec, versions, folder)
                 assert written is not None
-                digests = {"xxh3": written.samples[0]["xxh3"], "sha256": written.shard["sha256"]}
-                found = sample.counts, digests
-                versions = versions | dict(sample.versions)
+                digests = {"xxh3": digest_of(written.samples), "sha256": written.shard["sha256"]}
+                found = samples[0].counts, digests
+                versions = versions | dict(samples[0].versions)
         except VideoError as error:
             seconds = time.monotonic() - started
             return outcome.failed(
@@ -105,13 +114,15 @@ class DecodeClips:
             return None
         try:
             with storage.fetched(path) as file:
-                [(sample, row)] = scan(file, path, stored_spec(self.settings.spec))
+                found = [*scan(file, path, stored_spec(self.settings.spec))]
                 sha256 = file_sha256(file)
         except ValueError:
             return None
-        if sample.clip_id != job.clip_id:
+        samples = [sample for sample, _ in found]
+        if not whole(samples, job):
             return None
-        return sample.counts, {"xxh3": row["xxh3"], "sha256": sha256}
+        xxh3 = digest_of([row for _, row in found])
+        return samples[0].counts, {"xxh3": xxh3, "sha256": sha256}
 
 
 def tensor_path(clip_id: str) -> str:

@@ -7,6 +7,7 @@ jobs or interruptions. A whole shard without rows is adopted after a check.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -15,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,7 +25,7 @@ from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from manifests.storage import Storage, open_storage
 from pipeline import outcome, plans
-from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make
+from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make, whole
 from pipeline.crew import Crew, in_processes
 from pipeline.packing.choosing import EVERYTHING, Choice
 from pipeline.packing.costs import Costs
@@ -35,6 +37,8 @@ from pipeline.video.errors import VideoError
 from shards.format import Sample
 from shards.read import file_sha256, scan
 from shards.write import Written, shard_path, shard_row, write_shard
+
+_NOTHING = np.empty((0, 0, 0, 0), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Pack:
         wanted = ((clip, shard_split(splits_of.get(clip, ()))) for clip in chosen)
         todo = pending(wanted, outcomes, retry, retired=self._retired(outcomes))
         rows = plan_shards(
-            todo,
+            [(clip, split, attempt, self.dataset.views(clip)) for clip, split, attempt in todo],
             sample_bytes=self.costs.sample_bytes([clip for clip, *_ in todo]) if todo else 1,
             shard_bytes=self.shard_bytes,
             seed=self.dataset.seed,
@@ -156,12 +160,12 @@ class _Attempt:
     outcomes: list[dict[str, Any]] = field(default_factory=list)
 
     def samples(self) -> Iterator[Sample]:
-        """Make the clips in order; a failed one leaves a row and no sample."""
+        """Make the clips in order, all views of one or none; a failed one leaves a row."""
         versions = self.settings.versions()
         for clip in self.job.clips:
             started = time.monotonic()
             try:
-                sample = make(clip, self.settings, self.storage)
+                samples = make(clip, self.settings, self.storage)
             except VideoError as error:
                 seconds = time.monotonic() - started
                 self.outcomes.append(
@@ -170,10 +174,10 @@ class _Attempt:
                     )
                 )
                 continue
-            yield sample
-            seconds, by = time.monotonic() - started, versions | dict(sample.versions)
+            yield from samples
+            seconds, by = time.monotonic() - started, versions | dict(samples[0].versions)
             row = outcome.done(clip.clip_id, clip.attempt, seconds, by)
-            self.outcomes.append(row | dict(sample.counts) | {"shard": self.job.shard})
+            self.outcomes.append(row | dict(samples[0].counts) | {"shard": self.job.shard})
 
 
 @dataclass(frozen=True)
@@ -217,16 +221,24 @@ class PackShard:
         started = time.monotonic()
         try:
             jobs = {clip.clip_id: clip for clip in job.clips}
-            found, counts = {}, {}
+            found: dict[str, list[Sample]] = {}
+            rows: list[dict[str, Any]] = []
             for sample, row in scan(path, job.shard, self.settings.spec):
                 clip = jobs.get(sample.clip_id)
-                if clip is None or clip.clip_id in found or not made_for(sample, clip):
+                if clip is None or not made_for(sample, clip):
                     return None
-                found[clip.clip_id], counts[clip.clip_id] = row, sample.counts
+                # What is kept of it is not its pixels: those of a whole shard are too many.
+                light = dataclasses.replace(sample, pixels=_NOTHING)
+                found.setdefault(clip.clip_id, []).append(light)
+                rows.append(row)
         except ValueError:
             return None
         rest = tuple(clip for clip in job.clips if clip.clip_id not in found)
-        if [clip.clip_id for clip in job.clips if clip.clip_id in found] != list(found):
+        kept = [clip for clip in job.clips if clip.clip_id in found]
+        order = [sample.key for clip in kept for sample in found[clip.clip_id]]
+        if order != [row["key"] for row in rows]:
+            return None
+        if not all(whole(found[clip.clip_id], clip) for clip in kept):
             return None
         left = ShardJob(job.shard, job.split, job.generation, rest)
         attempt = _Attempt(left, self.settings, storage)
@@ -234,24 +246,23 @@ class PackShard:
             return None
         versions = self.settings.versions()
         seconds = (time.monotonic() - started) / max(len(job.clips), 1)
-        kept = [
+        done = [
             outcome.done(clip.clip_id, clip.attempt, seconds, versions)
-            | dict(counts[clip.clip_id])
+            | dict(found[clip.clip_id][0].counts)
             | {"shard": job.shard}
-            for clip in job.clips
-            if clip.clip_id in found
+            for clip in kept
         ]
         row = shard_row(
             job.shard,
             job.split,
-            len(found),
+            len(rows),
             path.stat().st_size,
             file_sha256(path),
             self.settings.spec,
             job.generation,
             versions,
         )
-        return _rows(Written(row, [*found.values()]), attempt.outcomes + kept)
+        return _rows(Written(row, rows), attempt.outcomes + done)
 
 
 def _rows(written: Written | None, outcomes: list[dict[str, Any]]) -> Rows:

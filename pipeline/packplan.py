@@ -23,7 +23,7 @@ UNSPLIT = "unsplit"
 
 
 def plan_shards(
-    todo: Iterable[tuple[str, str, int]],
+    todo: Iterable[tuple[str, str, int, int]],
     *,
     sample_bytes: int,
     shard_bytes: int | None,
@@ -31,22 +31,24 @@ def plan_shards(
     generation: int,
     next_index: dict[str, int],
 ) -> list[dict[str, Any]]:
-    """Return rows of `plans/pack` for clips given as (clip_id, split, attempt).
+    """Return rows of `plans/pack` for clips given as (clip_id, split, attempt, views).
 
     `shard_bytes` None aims at 256 MB, and at 16 shards a split where that leaves at least 4 MB
     each. `next_index` says where each split's shard numbers go on.
     """
-    by_split: dict[str, list[tuple[str, int]]] = {}
-    for clip, split, attempt in todo:
-        by_split.setdefault(split, []).append((clip, attempt))
+    by_split: dict[str, list[tuple[str, int, int]]] = {}
+    for clip, split, attempt, views in todo:
+        by_split.setdefault(split, []).append((clip, attempt, views))
     rows = []
     for split in sorted(by_split, key=_split_order):
         clips = sorted(by_split[split])
-        count = shard_count(len(clips), sample_bytes, shard_bytes)
-        for number, places in enumerate(np.array_split(_shuffle(clips, seed, generation), count)):
+        views = np.array([views for _, _, views in clips])
+        count = shard_count(len(clips), sample_bytes, shard_bytes, int(views.sum()))
+        shuffled = _shuffle([clip for clip, *_ in clips], seed, generation)
+        for number, places in enumerate(_cut(shuffled, views[shuffled], count)):
             name = f"{split}-{next_index.get(split, 0) + number:06d}.tar"
             for place in places:
-                clip, attempt = clips[place]
+                clip, attempt, _ = clips[place]
                 rows.append(
                     {
                         "shard": name,
@@ -64,15 +66,27 @@ def shard_split(splits: Sequence[str]) -> str:
     return max(splits, key=_split_order, default=UNSPLIT)
 
 
-def shard_count(clips: int, sample_bytes: int, shard_bytes: int | None) -> int:
-    """Return how many shards a split of so many clips gets."""
-    total = clips * sample_bytes
+def shard_count(
+    clips: int, sample_bytes: int, shard_bytes: int | None, samples: int | None = None
+) -> int:
+    """Return how many shards a split of so many clips (with so many samples) gets."""
+    total = (clips if samples is None else samples) * sample_bytes
     aim = shard_bytes or min(SHARD_BYTES, max(total // AIM_SHARDS, LEAST_BYTES))
     return max(1, min(clips, -(-total // aim)))
 
 
-def _shuffle(clips: list[tuple[str, int]], seed: int, generation: int) -> np.ndarray:
-    names = hashlib.sha256("\n".join(clip for clip, _ in clips).encode()).digest()
+def _cut(places: np.ndarray, views: np.ndarray, count: int) -> list[np.ndarray]:
+    """Cut into pieces of equally many samples; a clip's views stay together."""
+    if (views == views[0]).all():
+        return np.array_split(places, count)
+    # views  1 3 1 1 3 1, in two: the cut stands where the fifth of ten samples ends
+    ends = np.cumsum(views)
+    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, count) / count, "left") + 1
+    return [piece for piece in np.split(places, cuts) if len(piece)]
+
+
+def _shuffle(clips: list[str], seed: int, generation: int) -> np.ndarray:
+    names = hashlib.sha256("\n".join(clips).encode()).digest()
     words = [int.from_bytes(names[:8], "big"), seed, generation]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words))).permutation(
         len(clips)

@@ -35,6 +35,11 @@ class SpecOptions:
         str | None, typer.Option(help=f"{' or '.join(CODECS)}: exact and fast, or 7 times smaller.")
     ] = None
 
+    views: Annotated[
+        int | None,
+        typer.Option(min=1, help="Samples of each clip of test, from one decoding (1 to 32)."),
+    ] = None
+
     def resolve(self) -> ClipSpec:
         """Return the ClipSpec that the options describe.
 
@@ -43,7 +48,8 @@ class SpecOptions:
         """
         if self.spec not in NAMED:
             raise unknown("ClipSpec", self.spec, NAMED)
-        named = {"frames": self.frames, "fit": self.fit, "codec": self.codec}
+        names = ("frames", "fit", "codec", "views")
+        named = {name: getattr(self, name) for name in names}
         changes: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
         if self.sampling is not None:
             changes |= _sampling(self.sampling)

@@ -50,6 +50,13 @@ class Sample:
     fps: float | None
     counts: Mapping[str, int] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    view: int = 0
+    several: bool = False  # one of several views of its clip
+
+    @property
+    def key(self) -> str:
+        """Its name in the tar: CLIP, or CLIP@v0, CLIP@v1, ... (no clip_id holds an @)."""
+        return f"{self.clip_id}@v{self.view}" if self.several else self.clip_id
 
 
 @functools.lru_cache(maxsize=16)
@@ -96,6 +103,7 @@ def members(sample: Sample, spec: ClipSpec) -> dict[str, Any]:
     """
     about: Mapping[str, Any] = {
         "clip_id": sample.clip_id,
+        "view": sample.view,
         "label": sample.label,
         "video_id": sample.video_id,
         "start_s": sample.start_s,
@@ -109,7 +117,7 @@ def members(sample: Sample, spec: ClipSpec) -> dict[str, Any]:
     }
     label_id = UNLABELLED if sample.label_id is None else sample.label_id
     return {
-        "__key__": sample.clip_id,
+        "__key__": sample.key,
         EXTENSION[spec.codec]: encode_pixels(sample.pixels, spec.codec),
         "cls": str(label_id).encode(),
         "json": json.dumps(about, ensure_ascii=False, sort_keys=True).encode(),

@@ -200,7 +200,7 @@ def _sample(
         label_id = int(group["cls"][1])
         if about["spec"] != spec.digest:
             raise ValueError(f"stored with ClipSpec {about['spec']}, not {spec.digest}")
-        return Sample(
+        sample = Sample(
             clip_id=about["clip_id"],
             label_id=None if label_id == UNLABELLED else label_id,
             label=about["label"],
@@ -213,9 +213,14 @@ def _sample(
             mirrored=about["mirrored"],
             fps=about["fps"],
             counts=dict(about["counts"]),
+            view=about["view"],
+            several=key != about["clip_id"],
         )
+        if sample.key != key:
+            raise ValueError(f"it is of the sample {sample.key!r}")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{key}.json or {key}.cls is not what pack writes ({error})") from error
+    return sample
 
 
 def file_sha256(path: Path) -> str:

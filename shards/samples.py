@@ -10,6 +10,8 @@ import datetime
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from manifests import tables
@@ -23,9 +25,10 @@ _MOMENTS = 64  # drops that are looked back through
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The columns that reading needs, one entry a sample, in the order of clip_id."""
+    """The columns that reading needs, one entry a sample, in the order of clip_id and view."""
 
     clip_ids: list[str]
+    keys: list[str]
     shards: list[str]
     shard_of: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -36,11 +39,26 @@ class Samples:
     @property
     def digest(self) -> str:
         """Name of this list of samples."""
-        return plan.digest(self.clip_ids, (self.shards[number] for number in self.shard_of))
+        return plan.digest(self.keys, (self.shards[number] for number in self.shard_of))
 
 
-def read_samples(dataset: Dataset, split: str, split_set: str | None) -> Samples:
-    """Return the packed clips of one split, sorted by clip_id.
+def middle_views(samples: pa.Table) -> pa.Table:
+    """Return one row a clip of a table of samples: of several views the middle one.
+
+    Of N views, 0 to N - 1, that is N // 2: the later one of two.
+    """
+    if not len(samples) or pc.max(samples["view"]).as_py() == 0:  # type: ignore[attr-defined]
+        return samples
+    counts = samples.group_by("clip_id").aggregate([([], "count_all")])
+    middle = pc.divide(counts["count_all"], 2)  # type: ignore[attr-defined]
+    place = pc.index_in(samples["clip_id"], value_set=counts["clip_id"])  # type: ignore[attr-defined]
+    return samples.filter(pc.equal(samples["view"], middle.take(place)))  # type: ignore[attr-defined]
+
+
+def read_samples(
+    dataset: Dataset, split: str, split_set: str | None, *, every_view: bool = False
+) -> Samples:
+    """Return the packed clips of one split, sorted by clip_id: one sample of each, or every view.
 
     Raises:
         ClipmillError: a shard of another ClipSpec, or a sample of a shard that has no row.
@@ -49,6 +67,7 @@ def read_samples(dataset: Dataset, split: str, split_set: str | None) -> Samples
     known = set(dataset.parts("shards")["shard"].to_pylist())
     splits_of = dataset.splits_of(split_set)
     rows = dataset.parts("samples")
+    rows = rows if every_view else middle_views(rows)
     ids = rows["clip_id"].to_pylist()
     rows = tables.keep(rows, (split in splits_of.get(name, ()) for name in ids))
     names = rows["shard"].to_pylist()
@@ -61,6 +80,7 @@ def read_samples(dataset: Dataset, split: str, split_set: str | None) -> Samples
     number = {name: index for index, name in enumerate(shards)}
     return Samples(
         rows["clip_id"].to_pylist(),
+        rows["key"].to_pylist(),
         shards,
         np.array([number[name] for name in names], np.int64),
         rows["label_id"].fill_null(UNLABELLED).to_numpy().astype(np.int64),

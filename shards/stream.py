@@ -53,7 +53,8 @@ class Stream:
     """Iterate one split in global batches; each iteration goes on where the state stands.
 
     With `train` the order is permuted, windows are drawn and the tail is dropped; without, the
-    order is the table's, windows are centred and the last batch is padded. An iteration ends
+    order is the table's, windows are centred and the last batch is padded. Of clips with several
+    views the middle one is read, with `every_view` each as a sample of its own. An iteration ends
     with its epoch; the next one begins the following epoch.
     """
 
@@ -69,9 +70,11 @@ class Stream:
         split_set: str | None = None,
         rank: int = 0,
         world: int = 1,
+        every_view: bool = False,
     ) -> None:
         window.require_inside(dataset.spec)
-        self.samples = read_samples(dataset, split, split_set)
+        more = {"every_view": True} if every_view else {}
+        self.samples = read_samples(dataset, split, split_set, **more)
         self.tail: plan.Tail = "drop" if train else "pad"
         count = len(self.samples.clip_ids)
         plan.require_batch(
@@ -97,7 +100,7 @@ class Stream:
 
     @property
     def clip_ids(self) -> list[str]:
-        """Ids of the split's packed clips; `Batch.rows` points into it."""
+        """Ids of the split's packed clips, one a sample; `Batch.rows` points into it."""
         return self.samples.clip_ids
 
     @property

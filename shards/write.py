@@ -171,7 +171,8 @@ def sample_row(
     """Return one row of the table `samples`; `payload` is what lies at `offset`."""
     return {
         "clip_id": sample.clip_id,
-        "key": sample.clip_id,
+        "key": sample.key,
+        "view": sample.view,
         "shard": shard,
         "index": index,
         "label_id": sample.label_id,

@@ -194,6 +194,11 @@ class RecordedDecoder:
     def decode(self, path: Any, spec: Any, start_s: Any = None, end_s: Any = None) -> Any:
         return self._answer("decode", path, spec, start_s, end_s)
 
+    def decode_views(self, path: Any, spec: Any, start_s: Any, end_s: Any, views: int) -> list[Any]:
+        if views == 1:
+            return [self.decode(path, spec, start_s, end_s)]
+        return self._answer("decode_views", path, spec, start_s, end_s, views)
+
     def close(self) -> None:
         if self._real is not None:
             self._real.close()

@@ -20,6 +20,7 @@ from manifests.rows import slug
 from pipeline.inspecting.counting import among
 from pipeline.inspecting.missing import nearest, not_packed
 from pipeline.inspecting.stored import NO_LABEL
+from shards.samples import middle_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,12 @@ class Wish:
 
 
 def packed(dataset: Dataset, wish: Wish) -> pa.Table:
-    """Return the rows of `samples` in the wished split, sorted by clip_id.
+    """Return a row of `samples` for each clip in the wished split, sorted by clip_id.
 
     Raises:
         ClipmillError: nothing is packed, or an unknown split or split set.
     """
-    samples = dataset.parts("samples")
+    samples = middle_views(dataset.parts("samples"))
     if not len(samples):
         root = shlex.quote(dataset.storage.root)
         raise ClipmillError(
@@ -80,7 +81,7 @@ def clips_in(dataset: Dataset, split: str, split_set: str | None) -> pa.ChunkedA
 
 
 def one_clip(dataset: Dataset, wish: Wish) -> pa.Table:
-    """Return the one row of the clip that is wished.
+    """Return the rows of the clip that is wished: one a view.
 
     Raises:
         ClipmillError: unknown, not packed (with its state and reason), or in another split.
@@ -91,6 +92,7 @@ def one_clip(dataset: Dataset, wish: Wish) -> pa.Table:
     found = everywhere.filter(pc.field("clip_id") == wish.clip)
     if not len(found):
         raise not_packed(dataset, wish.clip, everywhere["clip_id"])
+    found = dataset.parts("samples").filter(pc.field("clip_id") == wish.clip)
     if inside is not None and not len(among(found, inside)):
         raise ClipmillError(
             f"clip {wish.clip} is not in the split {wish.split!r} of the split set "

@@ -36,9 +36,13 @@ def picture(dataset: Dataset, wish: Wish, out: Path | None) -> dict[str, Any]:
     dataset.require_own_shards()
     if wish.clip is not None:
         rows = choose.one_clip(dataset, wish)
-        [(clip, splits)] = _taken(dataset, rows, wish)
+        views = _taken(dataset, rows, wish)
         name, pages = wish.clip, 1
-        image = sheet.clip_sheet(clip, splits)
+        if len(views) == 1:
+            image = sheet.clip_sheet(*views[0])
+        else:
+            title = f"{views[0][0].label}: {len(views)} views of one clip"
+            image = sheet.class_sheet(title, dataset.name, views)
     elif wish.label is not None:
         title, found = choose.of_class(dataset, wish)
         rows, pages, image = _page(dataset, title, found, wish, sheet.CLASS_CLIPS)
@@ -61,7 +65,7 @@ def picture(dataset: Dataset, wish: Wish, out: Path | None) -> dict[str, Any]:
         "height": image.height,
         "page": wish.page,
         "pages": pages,
-        "clips": rows["clip_id"].to_pylist(),
+        "clips": [*dict.fromkeys(rows["clip_id"].to_pylist())],
     }
 
 

@@ -34,7 +34,7 @@ def clip_sheet(clip: Stored, splits: str) -> Image.Image:
     shown = "" if len(places) == len(clip.pixels) else f", {len(places)} of them below"
     head = [
         Line(clip.label, TITLE),
-        Line(clip.clip_id),
+        Line(clip.key),
         Line(f"class {_number(clip)} · {splits} · video {clip.about['video_id']} · {clip.span}"),
         Line(
             f"stored: {spec[0]} frames of {spec[1]}x{spec[2]}{shown} · {row['codec']}, "
@@ -69,7 +69,7 @@ def class_sheet(title: str, notes: str, clips: Sequence[tuple[Stored, str]]) -> 
     for number, (clip, splits) in enumerate(clips):
         top = canvas.top + number * cell.height
         lines = [
-            Line(clip.clip_id),
+            Line(clip.key),
             Line(f"{splits} · video {clip.about['video_id']}", SMALL),
             Line(clip.span, SMALL),
             Line(f"{clip.sampling} · {clip.fps}", SMALL),
@@ -95,7 +95,7 @@ def random_sheet(title: str, notes: str, clips: Sequence[tuple[Stored, str]]) ->
         left = MARGIN + number % columns * cell.width
         top = canvas.top + number // columns * cell.height
         canvas.lay(clip.pixels[len(clip.pixels) // 2], left, top, max(picture))
-        lines = [Line(clip.label), Line(splits, SMALL), Line(clip.clip_id, SMALL, GREY)]
+        lines = [Line(clip.label), Line(splits, SMALL), Line(clip.key, SMALL, GREY)]
         canvas.write(lines, left, top + picture.height + 2, cell.width - GAP)
     return canvas.picture
 

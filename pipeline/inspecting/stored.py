@@ -34,6 +34,11 @@ class Stored:
         return self.row["clip_id"]
 
     @property
+    def key(self) -> str:
+        """Its name in the tar: the clip's id, with its view where there are several."""
+        return self.row["key"]
+
+    @property
     def label(self) -> str:
         """The class's name, letter for letter."""
         label = self.about["label"]

@@ -50,7 +50,9 @@ class Costs:
         spec = self._settings.spec
         if spec.codec == "raw":
             return sample_bytes(spec)
-        sizes = self._dataset.parts("samples", ("clip_id", "nbytes"), dropped=True)["nbytes"]
+        sizes = self._dataset.parts("samples", ("clip_id", "view", "nbytes"), dropped=True)[
+            "nbytes"
+        ]
         if len(sizes):
             return sample_bytes(spec, pc.mean(sizes).as_py())  # type: ignore[attr-defined]
         tried = self._try(todo)
@@ -86,10 +88,11 @@ def try_some(dataset: Dataset, settings: Settings, todo: Sequence[str]) -> Tried
     for name in names:
         started = time.monotonic()
         try:
-            sample = make(jobs[name], settings, dataset.storage)
+            samples = make(jobs[name], settings, dataset.storage)
         except VideoError:
             continue
-        sizes.append(len(encode_pixels(sample.pixels, settings.spec.codec)))
+        own = [len(encode_pixels(one.pixels, settings.spec.codec)) for one in samples]
+        sizes.append(sum(own) / len(own))
         seconds.append(time.monotonic() - started)
         if len(sizes) == TRIED:
             break

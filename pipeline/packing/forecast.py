@@ -68,7 +68,8 @@ def forecast(dataset: Dataset, costs: Costs, todo: pa.Table, workers: int) -> Fo
     shards = todo["shard"].unique().to_pylist()
     there = dataset.storage.list(FOLDER)
     written = sum(there.get(shard, 0) for shard in shards)
-    wanted = len(clips) * costs.sample_bytes(clips) + len(shards) * SHARD_END // 2
+    samples = sum(map(dataset.views, clips))
+    wanted = samples * costs.sample_bytes(clips) + len(shards) * SHARD_END // 2
     seconds = costs.seconds(clips)
     return Forecast(
         len(clips),

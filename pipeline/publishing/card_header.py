@@ -15,6 +15,7 @@ from shards.format import EXTENSION
 HUB_SPLITS = {"val": "validation"}
 _ABOUT = {
     "clip_id": "string",
+    "view": "int64",
     "label": "string",
     "video_id": "string",
     "start_s": "float64",

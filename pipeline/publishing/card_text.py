@@ -84,12 +84,18 @@ def in_words(spec: ClipSpec) -> str:
     """Return a ClipSpec as a sentence."""
     taken = _SAMPLING[spec.sampling].format(rate=spec.rate)
     codec = _CODEC[spec.codec].format(shape=spec.shape, frames=spec.frames)
+    several = (
+        f" Clips of test are stored as {spec.views} such views spread over the span, each a sample "
+        "of its own (`CLIP@v0`, `CLIP@v1`, ...)."
+        if spec.views > 1
+        else ""
+    )
     return (
         f"Of each video's span {spec.frames} RGB frames are stored: {taken}. A picture becomes "
         f"{spec.height}x{spec.width} (height x width): {_FIT[spec.fit]}. In the tar a clip is "
         f"{codec}, with its class number in `.cls` (-1: none) and where it comes from in `.json`. "
         "A span too short for its stride takes the largest stride that fits, then runs backwards; "
-        "what was done stands in each clip's `.json`."
+        f"what was done stands in each clip's `.json`.{several}"
     )
 
 

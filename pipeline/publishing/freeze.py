@@ -22,6 +22,7 @@ from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
 from manifests.spec import ClipSpec
+from pipeline.clip import digest_of
 
 TABLE = "frozen"
 FORMAT = "clipmill-frozen-1"
@@ -34,7 +35,7 @@ def frozen_rows(dataset: Dataset, split_set: str | None) -> pa.Table:
 
     A clip that the split set leaves aside has one row without a split.
     """
-    samples = dataset.parts("samples").select(["clip_id", "xxh3"])
+    samples = _one_a_clip(dataset.parts("samples").select(["clip_id", "view", "xxh3"]))
     chosen = pc.field("split_set") == dataset.split_set(split_set)
     splits = dataset.splits.filter(chosen).select(["clip_id", "split"])
     clips = dataset.clips.select([*_CLIP_COLUMNS])
@@ -42,6 +43,20 @@ def frozen_rows(dataset: Dataset, split_set: str | None) -> pa.Table:
     rows = rows.join(splits, "clip_id", join_type="left outer")
     rows = rows.select(schema.TABLES[TABLE].names).cast(schema.TABLES[TABLE])
     return rows.sort_by([("clip_id", "ascending"), ("split", "ascending")])
+
+
+def _one_a_clip(samples: pa.Table) -> pa.Table:
+    """Return (clip_id, xxh3): of a clip with several views one digest over theirs, in order."""
+    several = samples.filter(pc.field("view") > 0)["clip_id"].unique()
+    plain = samples.select(["clip_id", "xxh3"])
+    if not len(several):
+        return plain
+    views: dict[str, list[dict[str, str]]] = {}
+    for row in plain.filter(pc.field("clip_id").isin(several)).to_pylist():
+        views.setdefault(row["clip_id"], []).append(row)
+    joint = {"clip_id": [*views], "xxh3": [digest_of(rows) for rows in views.values()]}
+    rest = plain.filter(~pc.field("clip_id").isin(several))
+    return pa.concat_tables([rest, pa.table(joint, schema=plain.schema)])
 
 
 def lines(rows: pa.Table) -> Iterator[tuple[str, bytes]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from manifests.spec import ClipSpec
 from manifests.storage import Storage, open_storage
-from pipeline.clip import stored_spec
+from pipeline.clip import digest_of, stored_spec
 from pipeline.verifying.problem import (
     DOWNLOAD_ANEW,
     FROM_VIDEO,
@@ -112,10 +112,10 @@ class ReadFile:
                 yield _problem(file, str(error))
                 return
             whole = opened.sha256() == file.row["sha256"]
-        clips = [sample.clip_id for sample, _ in stored]
-        if self.spec is not None and clips != [file.row["clip_id"]]:
-            yield _problem(file, f"holds {', '.join(clips[:9]) or 'nothing'}")
-        elif any(row["xxh3"] != file.row["xxh3"] for _, row in stored):
+        keys = [sample.key for sample, _ in stored]
+        if self.spec is not None and {one.clip_id for one, _ in stored} != {file.row["clip_id"]}:
+            yield _problem(file, f"holds {', '.join(keys[:9]) or 'nothing'}")
+        elif stored and digest_of([row for _, row in stored]) != file.row["xxh3"]:
             yield _problem(file, "differs from its row in ['xxh3']")
         elif not whole:
             yield _problem(file, "its sha256 is not that of its row")

@@ -76,15 +76,17 @@ def _decode(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         end_s=message["end_s"],
         backend=message["backend"],
         max_pixels=message["max_pixels"],
+        views=message["views"],
     )
     # Unmapped when the last view of it goes, at the latest with the answer to a failure.
-    pixels = np.frombuffer(mmap.mmap(fds[1], spec.nbytes), np.uint8).reshape(spec.shape)
-    result = perform(fds[0], order, pixels)
+    pixels = np.frombuffer(mmap.mmap(fds[1], order.views * spec.nbytes), np.uint8)
+    result = perform(fds[0], order, pixels.reshape(order.views, *spec.shape))
+    first = result.selections[0]  # stride and mirroring follow from the span: all views have them
     return {
         "probe": _plain(result.probe, with_times=False),
-        "indices": result.selection.indices.tolist(),
-        "stride": result.selection.stride,
-        "mirrored": result.selection.mirrored,
+        "indices": [index for one in result.selections for index in one.indices.tolist()],
+        "stride": first.stride,
+        "mirrored": first.mirrored,
         "frames_decoded": result.frames_decoded,
         "packets": result.packets,
         "errors": result.errors,

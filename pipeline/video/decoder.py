@@ -156,17 +156,34 @@ class Decoder:
         Raises:
             VideoError: with the reason why there is no clip; the decoder stays usable.
         """
+        return self.decode_views(path, spec, start_s, end_s, 1)[0]
+
+    def decode_views(
+        self,
+        path: str | os.PathLike[str],
+        spec: ClipSpec,
+        start_s: float | None,
+        end_s: float | None,
+        views: int,
+    ) -> list[Decoded]:
+        """Decode several windows of one clip in one pass over the file (see frames.py).
+
+        Raises:
+            VideoError: with the reason why there is no clip; the decoder stays usable.
+        """
         message = {
             "verb": "decode",
             "spec": spec.as_dict(),
             "start_s": start_s,
             "end_s": end_s,
             "backend": self.backend,
+            "views": views,
         }
-        with opened(path) as fd, shared_memory(spec.nbytes) as memory_fd:
+        size = views * spec.nbytes
+        with opened(path) as fd, shared_memory(size) as memory_fd:
             reply = self._ask(message, [fd, memory_fd])
-            with mmap.mmap(memory_fd, spec.nbytes, access=mmap.ACCESS_READ) as memory:
-                pixels = np.frombuffer(bytearray(memory), np.uint8).reshape(spec.shape)
+            with mmap.mmap(memory_fd, size, access=mmap.ACCESS_READ) as memory:
+                pixels = np.frombuffer(bytearray(memory), np.uint8).reshape(views, *spec.shape)
         return self._understood(lambda: _decoded(reply, pixels))
 
     def _understood(self, read: Callable[[], T]) -> T:
@@ -202,14 +219,14 @@ def _probe(reply: dict[str, Any]) -> Probe:
     return Probe(**facts, times=_row(values["times"], np.float64))
 
 
-def _decoded(reply: dict[str, Any], pixels: NDArray[np.uint8]) -> Decoded:
-    facts = ("rotation", "flipped", "fps", "duration_s", "width", "height", "codec")
-    return Decoded(
-        pixels=pixels,
-        indices=_row(reply["indices"], np.int64),
-        **{name: _value(reply, name, kind) for name, kind in COUNTS.items()},
-        **{name: _value(reply["probe"], name, FACTS[name]) for name in facts},
-    )
+def _decoded(reply: dict[str, Any], pixels: NDArray[np.uint8]) -> list[Decoded]:
+    names = ("rotation", "flipped", "fps", "duration_s", "width", "height", "codec")
+    facts = {name: _value(reply, name, kind) for name, kind in COUNTS.items()}
+    facts |= {name: _value(reply["probe"], name, FACTS[name]) for name in names}
+    indices = _row(reply["indices"], np.int64).reshape(pixels.shape[:2])
+    return [
+        Decoded(pixels=mine, indices=of, **facts) for mine, of in zip(pixels, indices, strict=True)
+    ]
 
 
 def _row(values: Any, kind: Any) -> NDArray[Any]:

@@ -29,7 +29,7 @@ from manifests.spec import ClipSpec
 from pipeline.video import ffmpeg_backend, lean, pyav_backend
 from pipeline.video.converter import Picture
 from pipeline.video.errors import VideoError
-from pipeline.video.frames import Selection, Times, select
+from pipeline.video.frames import Ordinals, Selection, Times, select_views
 from pipeline.video.graph import chain
 from pipeline.video.probe import Probe, Scan, scan
 from pipeline.video.task import Run, Sink, Task
@@ -56,6 +56,7 @@ class Order:
     end_s: float | None
     backend: str
     max_pixels: int
+    views: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +64,7 @@ class Result:
     """What came of it; the pixels are in the buffer that was given."""
 
     probe: Probe
-    selection: Selection
+    selections: list[Selection]  # one a view
     frames_decoded: int
     packets: int
     errors: int
@@ -78,21 +79,25 @@ class Pass(NamedTuple):
 
 
 def perform(fd: int, order: Order, pixels: NDArray[np.uint8]) -> Result:
-    """Decode one clip into `pixels` (T, H, W, 3); every frame of it is written, or it raises."""
+    """Decode one clip into `pixels` (views, T, H, W, 3), in one pass over the file.
+
+    Every frame of it is written, or it raises.
+    """
     with contextlib.closing(scan(fd, order.max_pixels)) as found:
         return _perform(fd, found, order, pixels)
 
 
 def _perform(fd: int, found: Scan, order: Order, pixels: NDArray[np.uint8]) -> Result:
-    selection = select(found.probe.times, order.spec, order.start_s, order.end_s)
-    last = found.last_packet(int(selection.indices.max()))
+    selections = _select(found.probe.times, order)
+    indices = _indices(selections)
+    last = found.last_packet(int(indices.max()))
     clean = Run(found.frames_until(last), 0)
     # Damage in what is not needed is none, whichever backend meets it.
     for way in [way for way in WAYS[order.backend] if way != "lean" or lean.serves(found)]:
-        run = _decode(fd, found, order, selection, Pass(way, last), pixels)
+        run = _decode(fd, found, order, indices, Pass(way, last), pixels)
         if run == clean or (way == "lean" and not run.errors):
             by = "ffmpeg" if way == "ffmpeg" else "pyav"
-            return Result(found.probe, selection, clean.frames, clean.frames, 0, by)
+            return Result(found.probe, selections, clean.frames, clean.frames, 0, by)
     return _second_look(fd, found, order, pixels)
 
 
@@ -107,31 +112,40 @@ def _second_look(fd: int, found: Scan, order: Order, pixels: NDArray[np.uint8]) 
             f"expected at least {share:.0%}",
         )
     known = _true_times(times, found.probe)
-    selection = select(known, order.spec, order.start_s, order.end_s)
-    run = _decode(fd, found, order, selection, Pass("pyav", None), pixels)
+    selections = _select(known, order)
+    run = _decode(fd, found, order, _indices(selections), Pass("pyav", None), pixels)
     if run.frames != len(times):
         raise VideoError(
             Reason.CORRUPT, f"{run.frames} frames the second time, {len(times)} the first"
         )
-    return Result(found.probe, selection, len(times), packets, errors, "pyav")
+    return Result(found.probe, selections, len(times), packets, errors, "pyav")
+
+
+def _select(times: Times, order: Order) -> list[Selection]:
+    return select_views(times, order.spec, order.start_s, order.end_s, order.views)
+
+
+def _indices(selections: list[Selection]) -> Ordinals:
+    """Ordinals of all views, one view after the other."""
+    return np.concatenate([selection.indices for selection in selections])
 
 
 def _decode(
     fd: int,
     found: Scan,
     order: Order,
-    selection: Selection,
+    indices: Ordinals,
     by: Pass,
     pixels: NDArray[np.uint8],
 ) -> Run:
     places: dict[int, list[int]] = {}
-    for place, ordinal in enumerate(selection.indices.tolist()):
+    for place, ordinal in enumerate(indices.tolist()):
         places.setdefault(ordinal, []).append(place)
-
+    frames = pixels.reshape(-1, *order.spec.shape[1:])  # those of all views, one after the other
     written: set[int] = set()
 
     def sink(ordinal: int, picture: Picture) -> None:
-        pixels[places[ordinal]] = picture
+        frames[places[ordinal]] = picture
         written.add(ordinal)
 
     task = Task(

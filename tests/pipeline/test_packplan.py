@@ -18,7 +18,7 @@ CLIPS = st.dictionaries(
 
 def plan(todo: list[tuple[str, str, int]], size: int | None = 400, seed: int = 0) -> list[dict]:
     return plan_shards(
-        todo,
+        [(clip, split, attempt, 1) for clip, split, attempt in todo],
         sample_bytes=100,
         shard_bytes=size,
         seed=seed,
@@ -78,3 +78,26 @@ def test_a_clip_of_two_splits_stays_with_test() -> None:
     assert shard_split(["val", "test"]) == shard_split(["test", "val"]) == "test"
     assert shard_split(["train"]) == "train"
     assert shard_split([]) == UNSPLIT
+
+
+@given(
+    st.dictionaries(st.text("abcdef", min_size=1, max_size=5), st.integers(1, 32), min_size=1),
+    st.integers(100, 4000),
+)
+def test_shards_hold_about_as_many_samples_where_views_differ(
+    views: dict[str, int], size: int
+) -> None:
+    rows = plan_shards(
+        [(clip, "test", 1, count) for clip, count in views.items()],
+        sample_bytes=100,
+        shard_bytes=size,
+        seed=0,
+        generation=0,
+        next_index={},
+    )
+    assert sorted(row["clip_id"] for row in rows) == sorted(views)
+    shards: dict[str, int] = {}
+    for row in rows:
+        shards[row["shard"]] = shards.get(row["shard"], 0) + views[row["clip_id"]]
+    assert list(shards) == [f"test-{number:06d}.tar" for number in range(len(shards))]
+    assert max(shards.values()) * 100 <= size + 100 * 32

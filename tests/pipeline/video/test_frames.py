@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from manifests.reasons import Reason
 from manifests.spec import ClipSpec
 from pipeline.video.errors import VideoError
-from pipeline.video.frames import select
+from pipeline.video.frames import select, select_views
 
 gaps = st.lists(st.floats(0, 0.5), min_size=0, max_size=120)
 specs = st.one_of(
@@ -98,3 +98,51 @@ def test_no_frames():
     with pytest.raises(VideoError) as error:
         select(at(0), ClipSpec())
     assert error.value.reason is Reason.NO_FRAMES
+
+
+views_of = st.integers(1, 32)
+
+
+@given(gaps=gaps, spec=specs, views=views_of)
+def test_views_are_windows_from_the_first_place_to_the_last(gaps, spec, views):
+    times = np.concatenate([[0.0], np.cumsum(gaps)])
+    found = select_views(times, spec, None, None, views)
+    assert len(found) == views
+    only = select(times, spec)
+    for one in found:
+        assert one.indices.shape == (spec.frames,)
+        assert one.indices.min() >= 0 and one.indices.max() < len(times)
+        assert (one.stride, one.mirrored) == (only.stride, only.mirrored)
+        assert one.mirrored or (np.diff(one.indices) >= 0).all()
+    starts = np.array([one.indices[0] for one in found])
+    if only.mirrored:
+        assert all(np.array_equal(one.indices, only.indices) for one in found)
+        return
+    assert (np.diff(starts) >= 0).all()
+    if views == 1:
+        assert np.array_equal(found[0].indices, only.indices)
+    elif spec.sampling == "stride":
+        half = only.stride // 2
+        last = len(times) - 1 - (only.stride - 1 - half)
+        assert starts[0] == half and found[-1].indices[-1] == last
+        assert np.ptp(np.diff(starts)) <= 1 if views > 2 else True
+    # The middle one of an odd number is today's window, but for rounding.
+    if views % 2 and spec.sampling != "fps":
+        assert np.abs(found[views // 2].indices - only.indices).max() <= 1
+
+
+def test_views_by_hand():
+    #  14 frames, 3 of stride 4: room 2   ->  starts 0, 1, 2 and the middle of each cell 2 on
+    spec = ClipSpec(frames=3, rate=4)
+    found = [one.indices.tolist() for one in select_views(at(14), spec, None, None, 3)]
+    assert found == [[2, 6, 10], [3, 7, 11], [4, 8, 12]]
+    uniform = ClipSpec(frames=2, sampling="uniform", rate=1)
+    found = [one.indices.tolist() for one in select_views(at(8), uniform, None, None, 2)]
+    assert found == [[1, 5], [3, 7]]
+    fps = ClipSpec(
+        frames=2, sampling="fps", rate=5
+    )  # windows of 0.4 s in 1 s at 10 frames a second
+    found = [one.indices.tolist() for one in select_views(at(10, 10), fps, None, None, 3)]
+    assert [row[0] for row in found] == [1, 4, 7] or [row[0] for row in found] == [0, 3, 6]
+    span = [one.indices.tolist() for one in select_views(at(28), spec, 14 / 25, None, 3)]
+    assert span == [[16, 20, 24], [17, 21, 25], [18, 22, 26]]
