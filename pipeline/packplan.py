@@ -79,9 +79,9 @@ def _cut(places: np.ndarray, views: np.ndarray, count: int) -> list[np.ndarray]:
     """Cut into pieces of equally many samples; a clip's views stay together."""
     if (views == views[0]).all():
         return np.array_split(places, count)
-    # views  1 3 1 1 3 1, in two: the cut stands where the fifth of ten samples ends
+    # views 1 3 1 2 3, ten samples in two: clips whose middle lies before the fifth go to the first
     ends = np.cumsum(views)
-    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, count) / count, "left") + 1
+    cuts = np.searchsorted(ends - views / 2, ends[-1] * np.arange(1, count) / count, "left")
     return [piece for piece in np.split(places, cuts) if len(piece)]
 
 

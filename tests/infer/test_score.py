@@ -177,8 +177,8 @@ def test_one_class_and_a_hundred(make_root, weights, tmp_path, monkeypatch, clas
 
         real = stream.read_samples
 
-        def only_first(*args):
-            samples = real(*args)
+        def only_first(*args, **more):
+            samples = real(*args, **more)
             samples.labels[samples.labels > 0] = -1
             return samples
 
