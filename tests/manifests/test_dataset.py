@@ -38,8 +38,9 @@ def make(root: Path, found: Annotation | None = None, **more: Any) -> Dataset:
 
 def pack_something(dataset: Dataset) -> None:
     row = {
-        "clip_id": "c0", "key": "c0", "shard": "train-000000.tar", "index": 0, "label_id": 0,
-        "offset": 0, "nbytes": 0, "frames": 4, "height": 16, "width": 16, "codec": "raw",
+        "clip_id": "c0", "key": "c0", "view": 0, "shard": "train-000000.tar", "index": 0,
+        "label_id": 0, "offset": 0, "nbytes": 0, "frames": 4, "height": 16, "width": 16,
+        "codec": "raw",
         "indices": [0], "stride": 1, "mirrored": False, "xxh3": "0",
     }  # fmt: skip
     dataset.append("samples", [row])

@@ -71,7 +71,14 @@ def sampled() -> Callable[..., None]:
     def append(dataset: Dataset, clip: str) -> None:
         shape = {"frames": 4, "height": 16, "width": 16, "codec": "raw", "mirrored": False}
         place = {"shard": "train-000000.tar", "index": 0, "offset": 0, "nbytes": 1, "xxh3": "0"}
-        row = {"clip_id": clip, "key": clip, "label_id": 0, "indices": [0, 1, 2, 3], "stride": 1}
+        row = {
+            "clip_id": clip,
+            "key": clip,
+            "view": 0,
+            "label_id": 0,
+            "indices": [0, 1, 2, 3],
+            "stride": 1,
+        }
         dataset.append("samples", [row | shape | place])
 
     return append
