@@ -32,7 +32,7 @@ def starts(root: Path, train: bool, epochs: int) -> set[int]:
     dataset = Dataset.open(str(root))
     assert dataset.spec.frames == NAMED["seed-jitter"].frames == 64
     sizes = {row["shard"]: row["bytes"] for row in dataset.parts("shards").to_pylist()}
-    reader = ShardReader(root / "shards", dataset.spec, sizes)
+    reader = ShardReader(dataset.storage, dataset.spec, sizes)
     rows = {row["clip_id"]: row for row in dataset.parts("samples").to_pylist()}
     stream = Stream(dataset, "train", Window(32, SIZE, SIZE), global_batch=2, train=train)
     found = set()
