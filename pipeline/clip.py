@@ -148,9 +148,7 @@ def _decoded(job: Job, path: Path, settings: Settings) -> list[Sample]:
     return [_sample(job, view, one, rescued_by) for view, one in enumerate(decoded)]
 
 
-def _sample(
-    job: Job, view: int, decoded: Decoded, rescued_by: Mapping[str, str]
-) -> Sample:
+def _sample(job: Job, view: int, decoded: Decoded, rescued_by: Mapping[str, str]) -> Sample:
     return Sample(
         **_identity(job),
         pixels=decoded.pixels,
