@@ -324,3 +324,19 @@ def test_a_good_answer_passes_and_a_message_becomes_text(made, monkeypatch):
             decoder.probe(video)
         assert error.value.reason is Reason.CORRUPT
         assert error.value.message.isascii()
+
+
+def test_memory_stays_flat(made):
+    video = made("a.mp4", "640x360", 0.4, "-c:v", "libx264", "-pix_fmt", "yuv420p")
+    spec = ClipSpec(frames=4, sampling="uniform", rate=1)
+    with Decoder() as decoder:
+
+        def megabytes(clips):
+            for _ in range(clips):
+                decoder.decode(video, spec)
+            assert decoder._child is not None
+            pages = Path(f"/proc/{decoder._child.pid}/statm").read_text().split()[1]
+            return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+        early = megabytes(10)
+        assert megabytes(60) < early + 15
