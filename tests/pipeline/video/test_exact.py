@@ -20,6 +20,7 @@ SPECS = [
     ClipSpec(frames=16, sampling="uniform", rate=1, height=32, width=32),
     ClipSpec(frames=16, sampling="fps", rate=5, height=32, width=32),
 ]
+VIEWS = 2
 SPANS = ((None, None), (0.3, 0.4), (0.6, 0.9))
 
 
@@ -37,6 +38,10 @@ def everything(path, orientation, wanted):
     return number + 1, pictures
 
 
+def _indices(result):
+    return [at for view in result.selections for at in view.indices.tolist()]
+
+
 def check(path):
     """Compare every sampling of every span; return how many clips were compared."""
     clips = []
@@ -47,13 +52,14 @@ def check(path):
         for spec in SPECS:
             for start, end in SPANS:
                 span = (None, None) if start is None else (start * length, end * length)
-                pixels = np.zeros(spec.shape, np.uint8)
+                pixels = np.zeros((VIEWS, *spec.shape), np.uint8)
+                order = Order(spec, *span, "pyav", PIXELS, VIEWS)
                 try:
-                    result = perform(file.fileno(), Order(spec, *span, "pyav", PIXELS), pixels)
+                    result = perform(file.fileno(), order, pixels)
                 except VideoError:
                     continue
                 clips.append((result, pixels))
-    wanted = {int(at) for result, _ in clips for at in result.selection.indices}
+    wanted = {int(at) for result, _ in clips for at in _indices(result)}
     try:
         came, pictures = everything(path, found.orientation, wanted)
     except av.error.InvalidDataError:
@@ -62,8 +68,8 @@ def check(path):
         return 0  # damage: what then comes is tested elsewhere
     for result, pixels in clips:
         assert result.errors == 0
-        for place, at in enumerate(result.selection.indices.tolist()):
-            assert np.array_equal(pixels[place], pictures[at]), (path.name, place, at)
+        for picture, at in zip(pixels.reshape(-1, 32, 32, 3), _indices(result), strict=True):
+            assert np.array_equal(picture, pictures[at]), (path.name, at)
     return len(clips)
 
 
