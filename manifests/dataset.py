@@ -274,6 +274,19 @@ def annotate(root: str, annotation: Annotation, spec: ClipSpec, seed: int, video
     return dataset
 
 
+def copy_annotation(source: Dataset, target: Dataset) -> None:
+    """Write the tables of an annotation into another root, dataset.toml last.
+
+    `target` says what stands in dataset.toml: another ClipSpec, say.
+    """
+    for name in _SINGLE:
+        path = f"manifests/{name}.parquet"
+        table = source._single(name)
+        mark = {"clipmill.annotation": source.annotation}
+        tables.write_single(target.storage, path, name, table, mark)
+    target.storage.write(FILE, _toml(target).encode())
+
+
 def _parts(storage: Storage, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     rows = live_rows(storage, name)
     rows = rows if columns is None else rows.select(columns)

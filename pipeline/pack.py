@@ -8,7 +8,6 @@ jobs or interruptions. A whole shard without rows is adopted after a check.
 from __future__ import annotations
 
 import dataclasses
-import re
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,22 +22,20 @@ from manifests import tables
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from manifests.storage import Storage, open_storage
-from pipeline import outcome, plans
+from pipeline import outcome
 from pipeline.clip import Job, Settings, acquired, jobs_of, made_for, make, whole
 from pipeline.crew import Crew, in_processes
 from pipeline.packing.choosing import EVERYTHING, Choice
 from pipeline.packing.costs import Costs
 from pipeline.packing.forecast import Forecast, forecast
+from pipeline.packing.numbering import next_index
 from pipeline.packplan import plan_shards, shard_split
 from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from pipeline.video.errors import VideoError
-from shards.format import Sample
+from shards.format import NO_PIXELS, Sample
 from shards.read import file_sha256, scan
 from shards.write import Written, shard_path, shard_row, write_shard
-
-_NOTHING = np.empty((0, 0, 0, 0), np.uint8)
-
 
 @dataclass(frozen=True, slots=True)
 class ShardJob:
@@ -84,7 +80,7 @@ class Pack:
             shard_bytes=self.shard_bytes,
             seed=self.dataset.seed,
             generation=number,
-            next_index=self._next_index(),
+            next_index=next_index(self.dataset),
         )
         return tables.from_rows("plans/pack", rows)
 
@@ -102,22 +98,6 @@ class Pack:
         shards = self.dataset.parts("retired")["shard"].combine_chunks()
         rows = tables.finished(outcomes).filter(pc.field("shard").isin(shards))
         return rows["clip_id"].to_pylist()
-
-    def _next_index(self) -> dict[str, int]:
-        """Where each split's shard numbers go on after all that was ever planned or is there.
-
-        A plan that was lost must not lead to names that shards have.
-        """
-        storage = self.dataset.storage
-        names = {*storage.list("shards")}
-        names |= {*tables.read_parts(storage, "manifests/shards", "shards")["shard"].to_pylist()}
-        for number in plans.numbers(self.dataset, self.name):
-            names |= {*plans.read(self.dataset, self.name, number)["shard"].to_pylist()}
-        following: dict[str, int] = {}
-        for match in filter(None, (re.fullmatch(r"(.+)-(\d+)\.tar", name) for name in names)):
-            split, index = match.groups()
-            following[split] = max(following.get(split, 0), int(index) + 1)
-        return following
 
     def units(self, todo: pa.Table) -> list[tuple[ShardJob, int]]:
         """Return whole shards: where one clip has no outcome, its shard is not recorded."""
@@ -228,7 +208,7 @@ class PackShard:
                 if clip is None or not made_for(sample, clip):
                     return None
                 # What is kept of it is not its pixels: those of a whole shard are too many.
-                light = dataclasses.replace(sample, pixels=_NOTHING)
+                light = dataclasses.replace(sample, pixels=NO_PIXELS)
                 found.setdefault(clip.clip_id, []).append(light)
                 rows.append(row)
         except ValueError:

@@ -29,6 +29,9 @@ UNLABELLED = -1
 EXTENSION = {"raw": "npy", "jpeg": "jpg"}
 
 
+NO_PIXELS: NDArray[np.uint8] = np.empty((0, 0, 0, 0), np.uint8)
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One decoded clip on its way into a shard; `pixels` is uint8 (T, H, W, C), RGB.
@@ -52,6 +55,7 @@ class Sample:
     versions: Mapping[str, str] = field(default_factory=dict)
     view: int = 0
     several: bool = False  # one of several views of its clip
+    encoded: bytes | None = None  # its member's bytes where they are known: then no pixels are
 
     @property
     def key(self) -> str:
@@ -118,7 +122,7 @@ def members(sample: Sample, spec: ClipSpec) -> dict[str, Any]:
     label_id = UNLABELLED if sample.label_id is None else sample.label_id
     return {
         "__key__": sample.key,
-        EXTENSION[spec.codec]: encode_pixels(sample.pixels, spec.codec),
+        EXTENSION[spec.codec]: sample.encoded or encode_pixels(sample.pixels, spec.codec),
         "cls": str(label_id).encode(),
         "json": json.dumps(about, ensure_ascii=False, sort_keys=True).encode(),
     }

@@ -59,6 +59,18 @@ class ShardReader:
         Raises:
             ClipmillError: missing shard, wrong size, header or digest; names shard and clip.
         """
+        payload = self.payload(shard, offset, nbytes, xxh3, clip)
+        try:
+            return decode_pixels(payload, self._spec.codec, self._spec)
+        except ValueError as error:
+            raise _damaged(shard, clip, str(error)) from error
+
+    def payload(self, shard: str, offset: int, nbytes: int, xxh3: str, clip: str) -> memoryview:
+        """Return a clip's bytes as they are stored: raw pixels, or a jpeg strip.
+
+        Raises:
+            ClipmillError: as `pixels`, but a strip is not decoded.
+        """
         view = memoryview(self._map(shard))
         payload = view[offset : offset + nbytes]
         if len(payload) != nbytes or offset < 0:
@@ -70,10 +82,7 @@ class ShardReader:
             if xxhash.xxh3_64_hexdigest(payload) != xxh3:
                 raise _damaged(shard, clip, "its bytes do not have the digest of its row")
             self._checked.add((shard, offset))
-        try:
-            return decode_pixels(payload, self._spec.codec, self._spec)
-        except ValueError as error:
-            raise _damaged(shard, clip, str(error)) from error
+        return payload
 
     def about(self, shard: str, offset: int, nbytes: int, clip: str) -> dict[str, Any]:
         """Return what the JSON beside a clip's pixels says of it.
