@@ -37,6 +37,7 @@ from shards.format import NO_PIXELS, Sample
 from shards.read import file_sha256, scan
 from shards.write import Written, shard_path, shard_row, write_shard
 
+
 @dataclass(frozen=True, slots=True)
 class ShardJob:
     """One shard to write and the clips that go into it, in order."""

@@ -103,7 +103,7 @@ def run(root: str, names: Sequence[str], options: Options, ui: Ui) -> list[Summa
             unreachable = error
             if one is not stages[-1]:
                 ui.warn(f"{_title(one)}: {error} Going on with what is left to do.")
-    _show(summaries, ui)
+    show(summaries, ui)
     ui.finish({"stages": [summary.as_dict() for summary in summaries]})
     if unreachable:
         raise unreachable
@@ -173,7 +173,8 @@ def _show_plan(dataset: Dataset, one: stage.Stage[Any], options: Options, ui: Ui
     ui.finish({title: values, "dry_run": True})
 
 
-def _show(summaries: Sequence[Summary], ui: Ui) -> None:
+def show(summaries: Sequence[Summary], ui: Ui) -> None:
+    """Print what stages came to, and why clips failed."""
     ui.table(
         "what happened",
         ("stage", "planned", "done", "failed", "gone", "time"),

@@ -108,4 +108,3 @@ def _without(rows: pa.Table, there: pa.Table, keys: tuple[str, ...]) -> pa.Table
     known = set(zip(*(there[key].to_pylist() for key in keys), strict=True))
     mine = zip(*(rows[key].to_pylist() for key in keys), strict=True)
     return tables.keep(rows, (key not in known for key in mine))
-

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from manifests.console import clock, size
 from manifests.dataset import Dataset
 from manifests.errors import StoppedError
-from pipeline.packing.costs import Costs
 from shards.write import FOLDER
 
 SHARD_END = 10_240  # a tar ends on a whole record
+
+
+class Costing(Protocol):
+    """What knows what clips come to."""
+
+    def sample_bytes(self, todo: Sequence[str]) -> int:
+        """Return the tar bytes of one sample."""
+        ...
+
+    def seconds(self, todo: Sequence[str]) -> float | None:
+        """Return how long one worker takes over all of them; None where nothing tells."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,7 @@ class Forecast:
         )
 
 
-def forecast(dataset: Dataset, costs: Costs, todo: pa.Table, workers: int) -> Forecast:
+def forecast(dataset: Dataset, costs: Costing, todo: pa.Table, workers: int) -> Forecast:
     """Return what the rows of a plan come to; shards that stand already are counted as written."""
     clips = todo["clip_id"].to_pylist()
     shards = todo["shard"].unique().to_pylist()

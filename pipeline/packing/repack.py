@@ -97,6 +97,7 @@ class Repack:
     shard_bytes: int | None = None
     name: str = "pack"
     plans: str = REPACK
+    fresh: bool = False  # as if the target held nothing
     folders: tuple[str, ...] = (FOLDER,)
 
     @cached_property
@@ -121,16 +122,20 @@ class Repack:
             lying[clip] = split_of[name]
         gone = set(self.target.dropped.to_pylist())
         wanted = ((clip, split) for clip, split in lying.items() if clip not in gone)
-        todo = pending(wanted, self.target.parts(self.name, STATE), retry)
+        todo = pending(wanted, self._outcomes(), retry)
         rows = plan_shards(
             [(clip, split, attempt, views[clip]) for clip, split, attempt in todo],
             sample_bytes=self.sizes.sample_bytes([clip for clip, *_ in todo]),
             shard_bytes=self.shard_bytes,
             seed=self.target.seed,
             generation=number,
-            next_index=next_index(self.target),
+            next_index={} if self.fresh else next_index(self.target),
         )
         return tables.from_rows("plans/pack", rows)
+
+    def _outcomes(self) -> pa.Table:
+        rows = self.target.parts(self.name, STATE)
+        return rows.slice(0, 0) if self.fresh else rows
 
     def forecast(self, todo: pa.Table, workers: int) -> Forecast:
         """Return what the rows of a plan will come to."""
@@ -165,7 +170,7 @@ def reader_of(source: Dataset) -> ShardReader:
     """Return what reads the clips of a dataset."""
     shards = source.parts("shards")
     sizes = dict(zip(shards["shard"].to_pylist(), shards["bytes"].to_pylist(), strict=True))
-    return ShardReader(source.storage.local(FOLDER), source.spec, sizes)
+    return ShardReader(source.storage, source.spec, sizes)
 
 
 def _pixels(reader: ShardReader, row: Mapping[str, Any]) -> Any:
@@ -257,8 +262,11 @@ class RepackShard:
             _versions(source, job),
         )
         rows: Rows = {"pack": attempt.outcomes}
-        return rows if written is None else rows | {"shards": [written.shard],
-                                                    "samples": written.samples}
+        return (
+            rows
+            if written is None
+            else rows | {"shards": [written.shard], "samples": written.samples}
+        )
 
 
 def _versions(source: Dataset, job: ShardJob) -> dict[str, str]:
