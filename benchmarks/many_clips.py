@@ -13,8 +13,8 @@ from small_clips import small_clips
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
+from manifests.annotations import annotate as write_tables  # noqa: E402
 from manifests.console import Ui  # noqa: E402
-from manifests.dataset import annotate as write_tables  # noqa: E402
 from manifests.spec import ClipSpec  # noqa: E402
 from pipeline import running  # noqa: E402
 from pipeline.annotate.folder import read_folder  # noqa: E402

@@ -23,9 +23,9 @@ from machine import about, keep
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
+from manifests.annotations import annotate as write_tables  # noqa: E402
 from manifests.console import Ui  # noqa: E402
 from manifests.dataset import Dataset  # noqa: E402
-from manifests.dataset import annotate as write_tables  # noqa: E402
 from manifests.spec import ClipSpec  # noqa: E402
 from manifests.storage import open_storage  # noqa: E402
 from pipeline import running  # noqa: E402

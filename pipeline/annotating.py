@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TypeVar
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.console import Ui
 from manifests.errors import ClipmillError
 from manifests.reasons import Reason
@@ -48,7 +48,7 @@ def annotate(
     storage = open_storage(root)
     place = videos_before(storage) if videos is None else videos.absolute()
     changed = changed_videos(storage, found.clips, place) if place else {}
-    dataset = datasets.annotate(root, found, spec, seed, str(place or ""))
+    dataset = annotations.annotate(root, found, spec, seed, str(place or ""))
     if changed:
         ui.note(f"{len(changed):,} clips have another video than before; it is looked at anew")
         forget_tensors(dataset, changed)

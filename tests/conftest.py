@@ -14,7 +14,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.rows import Annotation, Clip, Label, SplitRow
@@ -113,7 +113,7 @@ def annotated(videos: Path) -> Callable[..., Dataset]:
         found = read_folder(
             videos, csv=videos / "clips.csv", val=0, test=0, seed=seed, name="twelve"
         )
-        return datasets.annotate(str(root), found, spec, seed, str(videos))
+        return annotations.annotate(str(root), found, spec, seed, str(videos))
 
     return make
 
@@ -303,7 +303,7 @@ def make_learnable(root: Path, splits: tuple[str, ...], spec: ClipSpec = LEARNAB
         [SplitRow("default", clip, split) for clip, split, _ in chosen],
         ["default"],
     )
-    dataset = datasets.annotate(str(root), annotation, spec, 0, "videos")
+    dataset = annotations.annotate(str(root), annotation, spec, 0, "videos")
     for split in splits:
         members = [(clip, at) for clip, of, at in chosen if of == split]
         for part in range(2):
@@ -386,5 +386,5 @@ def three_splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     labels = [Label(number, label, label) for number, label in enumerate(dataset.labels)]
     found = Annotation("colours", clips, labels, rows, sets)
-    datasets.annotate(str(root), found, dataset.spec, dataset.seed, "videos")
+    annotations.annotate(str(root), found, dataset.spec, dataset.seed, "videos")
     return root

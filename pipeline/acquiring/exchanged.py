@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests import tables
-from manifests.dataset import FILE, Dataset, live_rows
+from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from manifests.growing import live_rows
+from manifests.header import FILE
 from manifests.reasons import Reason
 from manifests.rows import Clip
 from manifests.storage import Storage

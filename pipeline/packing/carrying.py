@@ -11,10 +11,12 @@ import dataclasses
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests import dataset as datasets
 from manifests import tables
+from manifests.annotations import copy_annotation
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from manifests.growing import KEYS
+from manifests.header import FILE
 from manifests.spec import ClipSpec
 from manifests.storage import open_storage
 from pipeline.acquiring.locate import is_own
@@ -46,15 +48,15 @@ def carry(source: Dataset, out: str, codec: str | None) -> Dataset:
         raise ClipmillError(
             f"--out {out} is the folder to repack; expected another one. Shards never change."
         )
-    target = dataclasses.replace(source, storage=storage, spec=spec)
-    if storage.size(datasets.FILE) is not None:
+    target = Dataset(storage, dataclasses.replace(source.header, spec=spec))
+    if storage.size(FILE) is not None:
         _require_same(target, Dataset.open(out))
     else:
         _require_empty(target)
-        datasets.copy_annotation(source, target)
+        copy_annotation(source, target)
     for name in ("download", "dropped", "pack"):
         rows = _wanted(source, name)
-        keys = datasets.KEYS[name]
+        keys = KEYS[name]
         there = target.parts(name, dropped=True)
         new = _without(rows, there, keys)
         if len(new):
@@ -75,7 +77,7 @@ def _require_same(wanted: Dataset, found: Dataset) -> None:
 def _require_empty(target: Dataset) -> None:
     if target.storage.list("shards"):
         raise ClipmillError(
-            f"{target.storage.root} holds shards and no {datasets.FILE}; expected a new folder. "
+            f"{target.storage.root} holds shards and no {FILE}; expected a new folder. "
             "Give another one by --out."
         )
 

@@ -26,7 +26,12 @@ def repack(root: str, out: str, codec: str | None, options: running.Options, ui:
     if options.dry_run:
         spec = spec_for(source.spec, codec)
         # As if nothing were there yet: a dry run makes no folder.
-        work = Repack(source, dataclasses.replace(source, spec=spec), size, fresh=True)
+        work = Repack(
+            source,
+            Dataset(source.storage, dataclasses.replace(source.header, spec=spec)),
+            size,
+            fresh=True,
+        )
         coming = work.forecast(work.plan("none", 0), options.crew.workers)
         ui.note(f"repack: {coming.words()}")
         ui.finish({"repack": coming.as_dict(), "dry_run": True})

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from manifests import tables
-from manifests.dataset import Dataset, live_rows
+from manifests.dataset import Dataset
+from manifests.growing import live_rows
 from manifests.reasons import Reason
 from pipeline.annotate.sources import SCHEME, YOUTUBE
 from pipeline.packplan import UNSPLIT

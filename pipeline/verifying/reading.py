@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests import dataset as datasets
 from manifests import schema, sealed, tables
-from manifests.dataset import FILE, Dataset
+from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from manifests.growing import KEYS
+from manifests.header import FILE
 from manifests.storage import Storage
 from pipeline import plans
 from pipeline.verifying.problem import FIX, Problem
@@ -132,7 +133,7 @@ def _read_growing(storage: Storage, name: str, found: Tables) -> None:
         found.problems += wrong.values()
     live = [rows for part, rows in parts.items() if part not in dead]
     rows = pa.concat_tables([schema.TABLES[name].empty_table(), *live])
-    found.rows[name] = tables.unique(rows, datasets.KEYS[name])
+    found.rows[name] = tables.unique(rows, KEYS[name])
 
 
 def _read_plans(storage: Storage, found: Tables) -> None:

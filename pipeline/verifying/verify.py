@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from manifests.console import Ui
-from manifests.dataset import FILE, Dataset
+from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from manifests.header import FILE
 from manifests.storage import Storage, open_storage
 from pipeline.crew import Crew, in_processes
 from pipeline.verifying.against import against_each_other

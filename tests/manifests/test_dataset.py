@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.rows import Annotation, Clip, Label, SplitRow
@@ -33,7 +33,7 @@ def annotation(name: str = "set", labels: tuple[str, ...] = ("run", "jump")) -> 
 
 def make(root: Path, found: Annotation | None = None, **more: Any) -> Dataset:
     values = {"spec": SPEC, "seed": 3, "videos": "/videos"} | more
-    return datasets.annotate(str(root), found or annotation(), **values)
+    return annotations.annotate(str(root), found or annotation(), **values)
 
 
 def pack_something(dataset: Dataset) -> None:

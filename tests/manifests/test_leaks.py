@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.leaks import by_split, overlap, warning
 from manifests.rows import Annotation, Clip, Label, SplitRow
 from manifests.seen import Seen, hashes
@@ -51,7 +51,7 @@ def test_splits_of_one_set_are_told_apart(tmp_path, spec):
         for n, split in enumerate(splits)
     ]
     found = Annotation("d", clips, [Label(0, "a", "a")], rows, ["one", "two"])
-    dataset = datasets.annotate(str(tmp_path / "root"), found, spec, 0, "videos")
+    dataset = annotations.annotate(str(tmp_path / "root"), found, spec, 0, "videos")
     report = by_split(seen_of(["v0", "v1"], ["v2"]), dataset, None)
     assert list(report) == ["train", "val", "test", "odd"]
     assert {name: (x.videos, x.train, x.val) for name, x in report.items()} == {

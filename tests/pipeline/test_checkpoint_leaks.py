@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import model
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.rows import Annotation, Clip, Label, SplitRow
@@ -92,7 +92,7 @@ def kinetics(path, root, name, split, spec):
     clips = [Clip(f"{x}-{at}", name, "a", 0, x, f"youtube:{x}") for x, at in dict.fromkeys(ids)]
     rows = [SplitRow("default", clip.clip_id, split) for clip in clips]
     found = Annotation(name, clips, [Label(0, "a", "a")], rows, ["default"])
-    return datasets.annotate(str(root), found, spec, 0, "videos")
+    return annotations.annotate(str(root), found, spec, 0, "videos")
 
 
 @pytest.mark.shared

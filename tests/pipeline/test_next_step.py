@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.rows import Annotation, Clip, Label, SplitRow
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Callable[..., Dataset]:
         clip = Clip("a", name, "run", 0, "a", SOURCES[kind], 0.0, 10.0)
         rows = [SplitRow("official", "a", "train")]
         found = Annotation(name, [clip], [Label(0, "run", "run")], rows, ["official"])
-        return datasets.annotate(str(tmp_path / "ro ot"), found, SPEC, 0, videos)
+        return annotations.annotate(str(tmp_path / "ro ot"), found, SPEC, 0, videos)
 
     return make
 

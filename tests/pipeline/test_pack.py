@@ -335,13 +335,13 @@ def test_nothing_is_done_twice(begun: Path, run_stages: Stages, recorded: Any) -
 def test_a_video_that_changed_is_a_row(
     tmp_path: Path, videos: Path, run_stages: Stages, annotated: Callable[..., Dataset]
 ) -> None:
-    from manifests import dataset as datasets
+    from manifests import annotations
     from pipeline.annotate.folder import read_folder
 
     own = Path(shutil.copytree(videos, tmp_path / "videos"))
     found = read_folder(own, csv=own / "clips.csv", val=0, test=0, seed=3, name="own")
     spec = annotated(tmp_path / "other").spec
-    datasets.annotate(str(tmp_path / "root"), found, spec, 3, str(own))
+    annotations.annotate(str(tmp_path / "root"), found, spec, 3, str(own))
     run_stages(tmp_path / "root", "download")
     with (own / "a.avi").open("ab") as file:
         file.write(b"more")

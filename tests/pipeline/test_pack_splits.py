@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from manifests import dataset as datasets
+from manifests import annotations
 from pipeline.annotate.hmdb51 import read_hmdb51
 from pipeline.status import status
 from shards.stream import read_samples
@@ -30,7 +30,7 @@ def test_what_the_first_set_leaves_unused_is_packed_once_for_the_others(
     for number, name in enumerate(lists_of(tmp_path / "lists")):
         os.link(make_video("u.avi", hue=30 * number), videos / "kick" / name)
     found = read_hmdb51(tmp_path / "lists", val=0, seed=0)
-    dataset = datasets.annotate(str(root), found, spec, 0, str(videos))
+    dataset = annotations.annotate(str(root), found, spec, 0, str(videos))
     run_stages(root, "download", "pack")
     assert Counter(verb for verb, *_ in recorded.asked)["decode"] == 12
     assert len({file for verb, file, _ in recorded.asked if verb == "decode"}) == 12

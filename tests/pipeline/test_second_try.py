@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from manifests.spec import ClipSpec
@@ -37,7 +37,7 @@ def poisoned(tmp_path: Path, make_video: Callable[..., Path]) -> Callable[[], Da
 
     def make() -> Dataset:
         found = read_folder(videos, csv=None, val=0, test=0, seed=0, name="poison")
-        return datasets.annotate(str(tmp_path / "root"), found, SPEC, 0, str(videos))
+        return annotations.annotate(str(tmp_path / "root"), found, SPEC, 0, str(videos))
 
     return make
 

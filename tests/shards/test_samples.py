@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.rows import Annotation, Clip, Label, SplitRow
@@ -29,7 +29,7 @@ def root(tmp_path: Path, shard: Callable[..., Written], spec: ClipSpec) -> str:
     parts = ["train"] * 6 + ["test"] * 3
     rows = [SplitRow("default", *pair) for pair in zip(NAMES, parts, strict=True)]
     found = Annotation("set", clips, [Label(0, "run", "run")], rows, ["default"])
-    dataset = datasets.annotate(str(tmp_path / "root"), found, spec, 0, "/videos")
+    dataset = annotations.annotate(str(tmp_path / "root"), found, spec, 0, "/videos")
     for name, names in (("train-000000.tar", NAMES[:6]), ("test-000000.tar", NAMES[6:])):
         written = shard(dataset.storage, name, names, spec)
         dataset.append("shards", [written.shard])

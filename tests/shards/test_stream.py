@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.rows import Annotation, Clip, Label, SplitRow
@@ -40,7 +40,7 @@ def make(tmp_path: Path, shard: Callable[..., Written], spec: ClipSpec) -> Calla
         rows = [SplitRow("default", name, part) for part in parts for name in parts[part]]
         labels = [Label(0, "run", "run")] if labelled else []
         found = Annotation("set", clips, labels, rows, ["default"])
-        dataset = datasets.annotate(str(tmp_path / "root"), found, chosen, 0, "/videos")
+        dataset = annotations.annotate(str(tmp_path / "root"), found, chosen, 0, "/videos")
         label_id = 0 if labelled else None
         for part, names in parts.items():
             for number in range(0, len(names), 6):

@@ -16,7 +16,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
@@ -293,7 +293,7 @@ def test_train_clips_without_a_label_are_refused(learnable, fit, tmp_path):
         [SplitRow("default", row["clip_id"], "train") for row in rows],
         ["default"],
     )
-    datasets.annotate(str(root), annotation, old.spec, 0, "videos")
+    annotations.annotate(str(root), annotation, old.spec, 0, "videos")
     text = refused(root, tmp_path / "run", fit)
     assert text == "train holds clips without a label; put them into another split."
 

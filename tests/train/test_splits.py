@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from infer.splits import score_all
-from manifests import dataset as datasets
-from manifests import tables
+from manifests import annotations, tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
@@ -146,7 +145,7 @@ def test_no_video_is_decoded_twice_for_three_splits(
         (videos / name).parent.mkdir(parents=True, exist_ok=True)
         os.link(make_video("u.avi", hue=30 * number), videos / name)
     found = read_ucf101(tmp_path / "lists", val=0.25, seed=0)
-    dataset = datasets.annotate(str(root), found, spec, 0, str(videos))
+    dataset = annotations.annotate(str(root), found, spec, 0, str(videos))
     run_stages(root, "download", "pack")
     fit_all(root, tmp_path / "runs", epochs=1, batch=2, crop=(16, 16))
     report = score_all(

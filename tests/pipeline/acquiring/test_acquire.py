@@ -7,7 +7,7 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.rows import Annotation, Clip, Label, SplitRow, clip_id
@@ -113,7 +113,7 @@ def test_without_videos_clips_wait_and_no_row_is_written(
     said: list[str] = []
     monkeypatch.setattr(Ui, "note", lambda self, text: said.append(text))
     root, found = tmp_path / "root", kinetics((ID, 0, 2), (OTHER, 0, 2))
-    datasets.annotate(str(root), found, SPEC, 0, "")
+    annotations.annotate(str(root), found, SPEC, 0, "")
     running.run(str(root), ["download", "pack"], running.Options(jobs=1), Ui(quiet=True))
     assert [text for text in said if text.startswith("2 clips wait for their videos")]
     assert rows(root, "download") == rows(root, "pack") == []

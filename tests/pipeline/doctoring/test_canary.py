@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.rows import Annotation, Clip, Label, SplitRow
 from manifests.spec import ClipSpec
 from pipeline.doctoring.canary import VIDEO, cvdf, youtube
@@ -103,5 +103,5 @@ def test_the_list_asked_for_is_that_of_the_data_set_at_hand(
     label, row = Label(0, "run", "run"), SplitRow("official", "a", "val")
     clip = Clip("a", "kinetics700-2020", "run", 0, "a", "youtube:a", 0.0, 10.0)
     found = Annotation("kinetics700-2020", [clip], [label], [row], ["official"])
-    datasets.annotate(str(tmp_path / "root"), found, ClipSpec(), 0, "")
+    annotations.annotate(str(tmp_path / "root"), found, ClipSpec(), 0, "")
     assert cvdf(patient(cvdf=site.url)).level == "ok"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.dataset import Dataset
 from manifests.rows import Annotation, Clip, Label, SplitRow
 from manifests.spec import ClipSpec
@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Callable[..., Dataset]:
         ]
         rows = [SplitRow("official", clip.clip_id, "train") for clip in clips]
         found = Annotation("kinetics600", clips, [Label(0, "run", "run")], rows, ["official"])
-        dataset = datasets.annotate(str(tmp_path / "root"), found, SPEC, 0, "")
+        dataset = annotations.annotate(str(tmp_path / "root"), found, SPEC, 0, "")
         for clip in clips[:acquired]:
             place: dict[str, Any] = {"path": f"videos/ab/{clip.clip_id}.mp4", "bytes": size}
             row = {"clip_id": clip.clip_id, "attempt": 1, "status": "done", "via": via}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.rows import Annotation, Clip, Label, SplitRow
 from manifests.spec import ClipSpec
 from pipeline import outcome
@@ -17,7 +17,7 @@ def root(tmp_path):
     clips = [Clip(name, "d", "a", 0, name, f"http://x/{name}.mp4") for name in names]
     splits = [SplitRow("s", name, "train") for name in names]
     found = Annotation("d", clips, [Label(0, "a", "a")], splits, ["s"])
-    dataset = datasets.annotate(str(tmp_path), found, ClipSpec(), 0, "")
+    dataset = annotations.annotate(str(tmp_path), found, ClipSpec(), 0, "")
     rows = [
         outcome.done(name, 1, 0.0, {}) | {"status": name} for name in ("failed", "done", "gone")
     ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.dataset import Dataset
 from manifests.rows import Annotation, Clip, Label, SplitRow
 from manifests.spec import ClipSpec
@@ -33,7 +33,7 @@ def pack(
         [SplitRow("default", name, split) for name, _, split in clips],
         ["default"],
     )
-    dataset = datasets.annotate(str(root), annotation, spec, 0, "videos")
+    dataset = annotations.annotate(str(root), annotation, spec, 0, "videos")
     greys = np.arange(spec.frames, dtype=np.int64) % 256
     pixels = np.empty(spec.shape, np.uint8)
     pixels[:] = greys[:, None, None, None]

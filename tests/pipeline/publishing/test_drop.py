@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from manifests import dataset as datasets
 from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
@@ -308,5 +307,5 @@ def test_the_command_line(
 def test_annotation_of_dropped_labels_is_still_checked(root: Path) -> None:
     """The tables that annotate compares with hold every packed clip, dropped or not."""
     drop(opened(root), clips(opened(root), "a.avi"))
-    samples = datasets.Dataset.open(str(root)).parts("samples", dropped=True)
+    samples = Dataset.open(str(root)).parts("samples", dropped=True)
     assert len(samples) == 10

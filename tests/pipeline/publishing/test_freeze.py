@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
@@ -89,7 +89,7 @@ def test_split_sets_and_clips_that_one_leaves_aside(
     splits = [SplitRow("one", "a", "train"), SplitRow("one", "b", "val")]
     splits += [SplitRow("one", "b", "test"), SplitRow("two", "c", "train")]
     found = Annotation("set", clips, [Label(0, "run", "run")], splits, ["one", "two"])
-    dataset = datasets.annotate(str(tmp_path / "root"), found, spec, 0, "/videos")
+    dataset = annotations.annotate(str(tmp_path / "root"), found, spec, 0, "/videos")
     written = shard(dataset.storage, "train-000000.tar", ["c", "a", "b"], spec)
     dataset.append("shards", [written.shard])
     dataset.append("samples", written.samples)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.dataset import Dataset
 from manifests.rows import Annotation, Clip, Label, SplitRow
 from manifests.spec import ClipSpec
@@ -39,7 +39,7 @@ def make_listed(
         [SplitRow("official", clip, split) for clip, split in chosen],
         ["official"],
     )
-    return datasets.annotate(str(root), found, SPEC, 0, videos)
+    return annotations.annotate(str(root), found, SPEC, 0, videos)
 
 
 @pytest.fixture(scope="session")

@@ -127,13 +127,13 @@ def test_a_damaged_shard_without_rows_is_packed_again(
 def test_a_damaged_shard_stays_while_its_videos_are_away(
     tmp_path: Path, videos: Path, run_stages: Stages, annotated: Callable[..., Dataset]
 ) -> None:
-    from manifests import dataset as datasets
+    from manifests import annotations
     from pipeline.annotate.folder import read_folder
 
     own = Path(shutil.copytree(videos, tmp_path / "videos"))
     found = read_folder(own, csv=own / "clips.csv", val=0, test=0, seed=3, name="own")
     spec = annotated(tmp_path / "other").spec
-    datasets.annotate(str(tmp_path / "root"), found, spec, 3, str(own))
+    annotations.annotate(str(tmp_path / "root"), found, spec, 3, str(own))
     root = tmp_path / "root"
     run_stages(root, "download", "pack")
     shard = sorted((root / "shards").iterdir())[0]

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.rows import Annotation, Clip, Label, SplitRow
@@ -40,7 +40,7 @@ def clips(tmp_path, spec) -> Callable[..., Dataset]:
                 splits.append(SplitRow("official", clip, split))
         classes = [Label(at, label, f"l{at}") for at, label in enumerate(labels)]
         found = Annotation(name, rows, classes, splits, ["official"])
-        return datasets.annotate(str(tmp_path / "root"), found, spec, 0, "")
+        return annotations.annotate(str(tmp_path / "root"), found, spec, 0, "")
 
     return make
 

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from manifests import dataset as datasets
+from manifests import annotations
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError, StoppedError
 from manifests.rows import Annotation, Clip, Label, SplitRow
@@ -427,7 +427,7 @@ def test_real_clips(clips, lay, bring, site, shared, spec, tmp_path):
     splits = [SplitRow("official", row.clip_id, "val") for row in rows]
     classes = [Label(at, label, f"l{at}") for at, label in enumerate(labels)]
     annotation = Annotation("kinetics600", rows, classes, splits, ["official"])
-    dataset = datasets.annotate(str(tmp_path / "root"), annotation, spec, 0, "")
+    dataset = annotations.annotate(str(tmp_path / "root"), annotation, spec, 0, "")
     per_class = {
         f"{label}.tar.gz": [(f"{label}/{p.name}", p) for p in found if p.parent.name == label]
         for label in labels
