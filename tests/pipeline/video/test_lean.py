@@ -1,7 +1,9 @@
 """Decoding only what is needed gives the pixels of decoding everything, or says that it cannot."""
 
+import contextlib
 import dataclasses
 import os
+import re
 import subprocess
 
 import imageio_ffmpeg
@@ -33,6 +35,7 @@ MADE = {
     "vp8.webm": "-c:v libvpx -g 12 -auto-alt-ref 1 -lag-in-frames 12",
     "vp9.webm": "-c:v libvpx-vp9 -g 12 -auto-alt-ref 1 -lag-in-frames 12 -cpu-used 8",
     "mpeg4.mp4": "-c:v mpeg4 -g 12 -bf 2",
+    "forward.mp4": "-c:v mpeg4 -g 12 -bf 0",
     "h264.avi": "-c:v libx264 -g 12 -bf 0",
 }
 SAVING = {"closed.mp4", "open.mp4", "open.mkv", "pyramid.mkv", "hevc.mp4"}
@@ -107,6 +110,28 @@ def test_it_begins_at_the_last_key_frame_that_reaches_all(made):
     spec = dataclasses.replace(SPECS[1], frames=2)
     few, everything = check(made("closed.mp4"), spec, 0.9, 0.95)
     assert few <= 12 < 80 < everything
+
+
+@pytest.mark.parametrize("name", ["forward.mp4", "hevc.mp4", "vp9.webm", "closed.mp4", "vp8.webm"])
+def test_a_container_that_calls_every_packet_key_is_not_believed(made, name, tmp_path):
+    """MPEG-4's decoder begins at any picture and paints the rest grey, without an error."""
+    whole, path = made(name), tmp_path / name
+    content = whole.read_bytes()
+    if path.suffix == ".mp4":
+        assert content.count(b"stss") == 1
+        content = content.replace(b"stss", b"free")
+    else:  # the flags of each SimpleBlock of track 1
+        block = rb"\xa3(?:[\x80-\xff]|[\x40-\x7f].|[\x20-\x3f]..)\x81..\x00"
+        content = re.sub(block, lambda one: one[0][:-1] + b"\x80", content, flags=re.DOTALL)
+    path.write_bytes(content)
+    with whole.open("rb") as one, path.open("rb") as other:
+        starts = []
+        for file in (one, other):
+            with contextlib.closing(scan(file.fileno(), PIXELS)) as found:
+                starts.append(found.starts)
+    assert starts[0] == starts[1] and 8 <= len(starts[0]) <= 10
+    for span in ((0, 1), (0.5, 0.9), (0.8, 0.95)):
+        assert check(path, SPECS[1], *span)
 
 
 @pytest.mark.slow
