@@ -22,12 +22,16 @@ from manifests.reasons import Reason
 from manifests.spec import ClipSpec
 from manifests.storage import Storage
 from pipeline.acquiring.locate import Places, Where, at_hand
+from pipeline.retrying import STATE
 from pipeline.second_try import in_either
 from pipeline.video.decoder import Backend, Decoded, Limits
 from pipeline.video.errors import VideoError
 from pipeline.worker import decoder
 from shards.format import Sample
 from shards.read import scan
+
+_FILE = ("path", "bytes", "file_start_s")
+_TENSOR = ("path", "xxh3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ def jobs_of(dataset: Dataset, todo: pa.Table) -> dict[str, Job]:
     names = todo["clip_id"].to_pylist()
     asked = ("label_id", "label", "video_id", "source", "start_s", "end_s")
     clips = _by_clip(dataset.clips, names, asked)
-    files = _by_clip(acquired(dataset), names, ("path", "bytes", "file_start_s"))
-    stored = _by_clip(finished(dataset, "decode"), names, ("path", "xxh3"))
+    files = _by_clip(acquired(dataset, _FILE), names, _FILE)
+    stored = _by_clip(finished(dataset, "decode", _TENSOR), names, _TENSOR)
     jobs = {}
     for name, attempt in zip(names, todo["attempt"].to_pylist(), strict=True):
         clip, kept = clips[name], stored.get(name)
@@ -96,14 +100,14 @@ def jobs_of(dataset: Dataset, todo: pa.Table) -> dict[str, Job]:
     return jobs
 
 
-def finished(dataset: Dataset, stage: str) -> pa.Table:
-    """Return the outcome rows of the clips that a stage has done."""
-    return tables.finished(dataset.parts(stage))
+def finished(dataset: Dataset, stage: str, columns: Sequence[str] = ()) -> pa.Table:
+    """Return the outcome rows of the clips that a stage has done: who they are, and `columns`."""
+    return tables.finished(dataset.parts(stage, (*STATE, *columns)))
 
 
-def acquired(dataset: Dataset) -> pa.Table:
+def acquired(dataset: Dataset, columns: Sequence[str] = ()) -> pa.Table:
     """Return the download rows of the clips that are there."""
-    return finished(dataset, "download")
+    return finished(dataset, "download", columns)
 
 
 def _by_clip(

@@ -16,6 +16,7 @@ import pyarrow as pa
 import xxhash
 
 from manifests import tables
+from manifests.collector import without_collector
 from manifests.dataset import Dataset
 from manifests.storage import Storage, open_storage
 from pipeline import outcome
@@ -49,6 +50,7 @@ class Decode:
     plans: str = "decode"
     folders: tuple[str, ...] = tuple(f"clips/{number:02x}" for number in range(256))
 
+    @without_collector()
     def plan(self, retry: Retry, number: int) -> pa.Table:
         """Return the acquired clips that are not decoded yet."""
         wanted = ((clip, None) for clip in sorted(acquired(self.dataset)["clip_id"].to_pylist()))
@@ -56,6 +58,7 @@ class Decode:
         rows = ({"clip_id": clip, "attempt": attempt} for clip, _, attempt in todo)
         return tables.from_rows("plans/decode", rows)
 
+    @without_collector()
     def units(self, todo: pa.Table) -> list[tuple[list[Job], int]]:
         """Return a few clips at a time."""
         jobs = [*jobs_of(self.dataset, todo).values()]

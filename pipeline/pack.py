@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests import tables
+from manifests.collector import without_collector
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from manifests.storage import Storage, open_storage
@@ -60,6 +61,7 @@ class Pack:
     plans: str = "pack"
     folders: tuple[str, ...] = ("shards",)
 
+    @without_collector()
     def plan(self, retry: Retry, number: int) -> pa.Table:
         """Return the shards to write: acquired clips that are neither packed nor failed.
 
@@ -100,6 +102,7 @@ class Pack:
         rows = tables.finished(outcomes).filter(pc.field("shard").isin(shards))
         return rows["clip_id"].to_pylist()
 
+    @without_collector()
     def units(self, todo: pa.Table) -> list[tuple[ShardJob, int]]:
         """Return whole shards: where one clip has no outcome, its shard is not recorded."""
         jobs = jobs_of(self.dataset, todo)

@@ -6,14 +6,12 @@ million rows take some five seconds and 500 MB.
 
 from __future__ import annotations
 
-import gc
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 
 from manifests import rows
+from manifests.collector import without_collector
 from pipeline.annotate.kinetics_counts import (
     CLASSES,
     checked,
@@ -30,19 +28,7 @@ from pipeline.annotate.walk import some
 SPLIT_SET = "official"
 
 
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Leave the collector of cycles off: among millions of tuples it finds none, and takes 25%."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_without_collector()
+@without_collector()
 def read_kinetics(
     lists: Path,
     *,
