@@ -111,7 +111,8 @@ class DecodeClips:
     ) -> tuple[Mapping[str, int], dict[str, str]] | None:
         """Take a whole tensor that has no row: the process died between writing and recording.
 
-        Returns its counts and the digests of its pixels and its file.
+        Returns its counts and the digests of its pixels and its file. That another decoder had
+        rescued the clip (second_try.py) went with the row.
         """
         if job.attempt > 1 or storage.size(path) is None:
             return None

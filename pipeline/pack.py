@@ -193,7 +193,8 @@ class PackShard:
         """Take a whole shard that has no rows: the run died between writing and recording.
 
         Clips that it lacks had failed; they are tried again for their reasons. Should one come
-        out now, the shard is written anew, as an undisturbed run would have.
+        out now, the shard is written anew, as an undisturbed run would have. That another decoder
+        had rescued a clip (second_try.py) went with the rows.
         """
         if storage.size(shard_path(job.shard)) is None:
             return None

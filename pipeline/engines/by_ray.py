@@ -4,7 +4,8 @@ ray does a lost worker's unit again by itself, three times. These are ray's own 
 backend for joblib: that one keeps all results until the last has come, and one killed worker ends
 it. ray reuses a worker's process for the next task, so decoder children live on. A cluster that is
 started here listens on loopback only, asks for ray's token, has no dashboard and reports nothing
-to anybody.
+to anybody. When this process is killed it ends at once, but for two idle agents of ray, which try
+to report that to a server that is gone: 60 s, which cannot be set.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -25,6 +27,7 @@ U = TypeVar("U")
 R = TypeVar("R")
 
 TRIES_AGAIN = 3
+CONNECT_S = 20
 STORE_BYTES = 100 << 20  # rows go through it, never pixels
 MISSING = "--backend ray needs ray, which is not installed. Run `pip install 'clipmill[ray]'`."
 # Read when ray is imported. The first name is ray's own for "no cluster of several machines": only
@@ -103,6 +106,8 @@ def _cluster(crew: Crew) -> Iterator[None]:
                 "_temp_dir": folder,
             }
         try:
+            if crew.address is not None:
+                _knock(crew.address)
             with _own_end_of_process():
                 ray.init(address=crew.address or "local", **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -113,6 +118,25 @@ def _cluster(crew: Crew) -> Iterator[None]:
             ) from error
         stack.callback(ray.shutdown)
         yield
+
+
+def _knock(address: str) -> None:
+    """Find out at once that nobody listens, which takes ray minutes.
+
+    Raises:
+        OSError: nobody does, or there is no cluster for `auto`.
+    """
+    place = address.removeprefix("ray://")
+    if place == address:
+        try:
+            # Nothing public says what `auto` and loopback stand for.
+            from ray._private.services import canonicalize_bootstrap_address as place_of
+        except ImportError:
+            return
+        place = place_of(address) or ""
+    host, _, port = place.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
 
 
 @contextlib.contextmanager

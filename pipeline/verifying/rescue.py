@@ -123,6 +123,8 @@ def _planned(dataset: Dataset, name: str) -> tuple[str, int]:
 
 
 def _versions(found: Tables, name: str) -> dict[str, str]:
-    """The versions it was decoded with: those of its clips' outcomes."""
+    """The versions it was decoded with: those of a clip whose outcome names no other decoder."""
     mine = tables.finished(found.rows["pack"]).filter(pc.field("shard") == name)["versions"]
-    return next((json.loads(text) for text in mine.to_pylist() if text), {})
+    told = [json.loads(text) for text in mine.to_pylist() if text]
+    told.sort(key=lambda versions: "decoder" in versions)
+    return {key: value for key, value in told[0].items() if key != "decoder"} if told else {}

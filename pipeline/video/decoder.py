@@ -23,7 +23,7 @@ from manifests.spec import ClipSpec
 from pipeline.video.errors import VideoError
 from pipeline.video.files import opened, shared_memory
 from pipeline.video.probe import Probe
-from pipeline.video.process import Child
+from pipeline.video.process import Child, KilledAtStartError
 
 T = TypeVar("T")
 Backend = Literal["pyav", "ffmpeg"]
@@ -209,8 +209,21 @@ class Decoder:
     def _running(self) -> Child:
         if self._child is None or not self._child.alive():
             self.close()
-            self._child = Child(self.limits.memory_bytes, self.backend == "ffmpeg")
+            self._child = self._started()
         return self._child
+
+    def _started(self) -> Child:
+        """Start a child; one that is killed meanwhile is started once more.
+
+        Raises:
+            StoppedError: both were killed.
+            ClipmillError: it cannot start here.
+        """
+        needs = self.limits.memory_bytes, self.backend == "ffmpeg"
+        try:
+            return Child(*needs)
+        except KilledAtStartError:
+            return Child(*needs)
 
 
 def _probe(reply: dict[str, Any]) -> Probe:

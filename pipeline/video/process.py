@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from manifests.errors import ClipmillError
+from manifests.errors import ClipmillError, StoppedError
 from manifests.reasons import Reason
 from pipeline.video import wire
 from pipeline.video.errors import VideoError
@@ -38,6 +38,10 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
 }
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "IMAGEIO_FFMPEG_EXE")
+
+
+class KilledAtStartError(StoppedError):
+    """The system ended a child before it said a word: of memory it may have more in a moment."""
 
 
 class Child:
@@ -115,23 +119,35 @@ class Child:
         self._process.wait()
 
     def _hello(self, memory_bytes: int) -> dict[str, str]:
+        killed = False
         try:
             hello = wire.receive(self._line, time.monotonic() + START_SECONDS)
         except (wire.ClosedError, TimeoutError) as error:
             hello: dict[str, Any] = {"fatal": f"{type(error).__name__} {error}"}
+            if isinstance(error, wire.ClosedError):
+                killed = self._status() == -signal.SIGKILL
         if isinstance(hello.get("versions"), dict):
             return hello["versions"]
         self.end()
+        if killed:
+            raise KilledAtStartError(
+                "the decoder child was killed while it started, most likely for want of memory. "
+                "Run the same command again, with fewer --jobs if it happens twice."
+            )
         raise ClipmillError(
             f"the decoder child did not start: {hello.get('fatal')} (exit status "
             f"{self._process.returncode}, memory limit {memory_bytes} bytes). It needs av and "
             "numpy in this environment and some 600 MB of address space."
         )
 
-    def _obituary(self, error: Exception) -> VideoError:
+    def _status(self) -> int | None:
+        """Return how a child whose line has ended ended itself; None where it still runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
-        status = self._process.returncode
+        return self._process.returncode
+
+    def _obituary(self, error: Exception) -> VideoError:
+        status = self._status()
         if status == -signal.SIGXCPU:
             return VideoError(Reason.TIMEOUT, "the decoder used up its CPU time")
         if status is not None and status < 0:

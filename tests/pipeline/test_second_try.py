@@ -1,6 +1,7 @@
 """A video that kills its decoder child costs that clip alone, after two tries."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,12 +11,15 @@ from typing import Any
 import pytest
 
 from manifests import annotations
+from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.reasons import Reason
 from manifests.spec import ClipSpec
 from pipeline import worker
 from pipeline.annotate.folder import read_folder
 from pipeline.second_try import in_either
+from pipeline.verifying.mending import fix
+from pipeline.verifying.verify import Wish
 from pipeline.video.decoder import Decoder, Limits
 from pipeline.video.errors import VideoError
 
@@ -78,6 +82,27 @@ def test_the_other_decoder_makes_it_and_is_named(
     assert {row["status"] for row in found.values()} == {"done"}
     named = {clip: json.loads(row["versions"]).get("decoder") for clip, row in found.items()}
     assert sorted(map(str, named.values())) == ["None"] * 4 + [second]
+
+
+def test_a_shard_row_made_again_is_not_said_to_be_the_other_decoders(
+    tmp_path: Path, poisoned: Any, run_stages: Any, assassin: Any
+) -> None:
+    poisoned()
+    root = tmp_path / "root"
+    run_stages(root, "download")
+    with assassin(tmp_path / "videos" / "run" / "poison.mp4", mercy=1):
+        run_stages(root, "pack", shard_mb=0.001)  # a shard each: one holds the rescued clip alone
+    wanted = shard_rows(root)
+    shutil.rmtree(root / "manifests" / "shards")
+    fix(str(root), Wish(), Ui(quiet=True), dry_run=False)
+    made = shard_rows(root)
+    assert made.keys() == wanted.keys() and len(made) == 5
+    assert all("decoder" not in versions for versions in made.values())
+
+
+def shard_rows(root: Path) -> dict[str, dict[str, str]]:
+    found = Dataset.open(str(root)).parts("shards").to_pylist()
+    return {row["shard"]: json.loads(row["versions"]) for row in found}
 
 
 def test_no_child_of_the_other_decoder_stays(make_video: Any, assassin: Any) -> None:
