@@ -234,8 +234,9 @@ class LocalStorage:
         yield self._path(path)
 
     def free(self) -> int:
-        """Return how many bytes are free on the root's disk."""
-        return shutil.disk_usage(self._root).free
+        """Return how many bytes are free on the root's disk, also where the root is yet to come."""
+        there = (place for place in (self._root, *self._root.parents) if place.is_dir())
+        return shutil.disk_usage(next(there)).free
 
     def place(self, path: str) -> Path:
         """Return the file's own path."""

@@ -94,7 +94,7 @@ class Pack:
 
     def forecast(self, todo: pa.Table, workers: int) -> Forecast:
         """Return what the rows of a plan will come to."""
-        return forecast(self.dataset, self.costs, todo, workers)
+        return forecast(self.dataset.storage, self.dataset.views, self.costs, todo, workers)
 
     def _retired(self, outcomes: pa.Table) -> list[str]:
         """Return the clips that were packed into shards which `verify --fix` took out since."""

@@ -131,7 +131,8 @@ def _foresee(dataset: Dataset, pack: Pack, options: Options, ui: Ui) -> Callable
     def foresee(todo: pa.Table) -> None:
         coming = pack.forecast(todo, options.crew.workers)
         ui.note(f"pack: {coming.words()}")
-        coming.require_room(dataset.storage.root, options.keep_free)
+        or_else = ", or take fewer clips with --split or --limit"
+        coming.require_room(dataset.storage.root, options.keep_free, or_else)
 
     return foresee
 
@@ -159,13 +160,13 @@ def _title(one: stage.Stage[Any]) -> str:
 
 def _show_plan(dataset: Dataset, one: stage.Stage[Any], options: Options, ui: Ui) -> None:
     """Print what a run would do, without doing or writing anything."""
-    left, number = stage.remaining(dataset, one.plans)
-    plan = one.plan(options.retry, number)
+    left, plan = stage.coming(dataset, one, options.retry)
     values: dict[str, Any] = {"left_of_last_plan": len(left), "new": len(plan)}
     title = _title(one) if isinstance(one, Bring) else one.name
     if isinstance(one, Pack):
-        values["splits"] = dict(Counter(plan["split"].to_pylist()))
-        coming = one.forecast(pa.concat_tables([left, plan]), options.crew.workers)
+        todo = pa.concat_tables([left, plan])
+        values["splits"] = dict(Counter(todo["split"].to_pylist()))
+        coming = one.forecast(todo, options.crew.workers)
         ui.note(coming.words())
         values |= {name: coming.as_dict()[name] for name in ("shards", "bytes", "seconds", "free")}
     rows = [(key, str(value)) for key, value in values.items()]

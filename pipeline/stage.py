@@ -210,6 +210,16 @@ def remaining(dataset: Dataset, name: str) -> tuple[pa.Table, int]:
     return plans.unfinished(plan, outcomes, asked), known[-1] + 1
 
 
+def coming(dataset: Dataset, stage: Stage[Any], retry: Retry) -> tuple[pa.Table, pa.Table]:
+    """Return what a run would do, nothing written: rows left of the last plan, and new ones.
+
+    What is left has no outcome, so a plan made now has it too; a run plans when it has done it.
+    """
+    left, number = remaining(dataset, stage.plans)
+    ids = pa.concat_arrays([pa.array([], pa.string()), *left["clip_id"].chunks])
+    return left, stage.plan(retry, number).filter(~pc.field("clip_id").isin(ids))
+
+
 def _work(
     dataset: Dataset,
     stage: Stage[Any],

@@ -105,7 +105,7 @@ def _is_same(
     """Whether a clip's file is the one that was acquired; None where there is none to look at."""
     if file is None:
         return None
-    if not span.source.startswith("file:") and _stem(file.name) != _stem(row["path"]):
+    if not span.source.startswith("file:") and _stem(file.name) != _stem(row["path"] or ""):
         return None  # the whole video where there was a trimmed one, or the other way round
     hashed = moved or row["path"] != file.name
     key = file.path, row["sha256"]

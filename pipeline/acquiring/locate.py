@@ -62,7 +62,7 @@ class Places:
         path = path_of(SCHEME + name.removeprefix(SCHEME))
         return InRoot(f"{OWN}/{path}") if self.videos is None else self.videos / path
 
-    def acquired(self, source: str, name: str) -> Where:
+    def acquired(self, source: str, name: str | None) -> Where:
         """Return where the file of a download row is now; an empty name is a file that is lost."""
         if not name:
             name = source if source.startswith(SCHEME) else own_stem(source)
@@ -85,8 +85,10 @@ def own_stem(source: str, readable: str | None = None) -> str:
     return f"{OWN}/{digest[:2]}/{head}-{digest}"
 
 
-def is_own(source: str, name: str) -> bool:
+def is_own(source: str, name: str | None) -> bool:
     """Return whether a row's path is a name of our own for this source."""
+    if not name:  # repack's rows of videos that stayed under the other root
+        return False
     digest = _digest(source)
     stem = name.rpartition("/")[2].partition(".")[0]
     return name.startswith(f"{OWN}/{digest[:2]}/") and stem.endswith(f"-{digest}")

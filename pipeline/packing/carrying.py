@@ -37,8 +37,8 @@ def spec_for(spec: ClipSpec, codec: str | None) -> ClipSpec:
     return dataclasses.replace(spec, codec=codec or spec.codec)
 
 
-def carry(source: Dataset, out: str, codec: str | None) -> Dataset:
-    """Make the folder, or go on with it, and return it.
+def destination(source: Dataset, out: str, codec: str | None) -> Dataset:
+    """Return the folder that is to be made or gone on with; nothing is written.
 
     Raises:
         ClipmillError: `out` is the source itself, or holds another data set.
@@ -53,12 +53,24 @@ def carry(source: Dataset, out: str, codec: str | None) -> Dataset:
         _require_same(target, Dataset.open(out))
     else:
         _require_empty(target)
+    return target
+
+
+def carry(source: Dataset, out: str, codec: str | None) -> Dataset:
+    """Make the folder, or go on with it, and return it.
+
+    Raises:
+        ClipmillError: as `destination` does.
+    """
+    target = destination(source, out, codec)
+    storage = target.storage
+    if storage.size(FILE) is None:
         copy_annotation(source, target)
     for name in ("download", "dropped", "pack"):
-        rows = _wanted(source, name)
-        keys = KEYS[name]
         there = target.parts(name, dropped=True)
-        new = _without(rows, there, keys)
+        new = _without(_wanted(source, name), there, KEYS[name])
+        if name == "pack":  # what is packed there stays so, whatever became of it in the source
+            new = _without(new, tables.finished(there), ("clip_id",))
         if len(new):
             tables.append(storage, f"manifests/{name}", name, new)
     return Dataset.open(out)
@@ -90,19 +102,19 @@ def _wanted(source: Dataset, name: str) -> pa.Table:
         return last.filter(pc.field("status") != "done")
     if name != "download":
         return rows
-    # A video under the old root is not under the new one: for a clip that is still to be packed
-    # there it is to be fetched again.
+    # A video under the old root is not under the new one: a clip that is still to be packed there
+    # has none, and the row of another names no file.
     packed = set(source.parts("samples", ("clip_id", "view"))["clip_id"].to_pylist())
     sources = dict(
         zip(source.asked["clip_id"].to_pylist(), source.asked["source"].to_pylist(), strict=True)
     )
     clips, paths = rows["clip_id"].to_pylist(), rows["path"].to_pylist()
+    here = [is_own(sources.get(clip, ""), path) for clip, path in zip(clips, paths, strict=True)]
+    kept = [None if own else path for own, path in zip(here, paths, strict=True)]
+    place = rows.schema.get_field_index("path")
+    rows = rows.set_column(place, rows.schema.field(place), pa.array(kept, pa.string()))
     return tables.keep(
-        rows,
-        (
-            clip in packed or not (path and is_own(sources.get(clip, ""), path))
-            for clip, path in zip(clips, paths, strict=True)
-        ),
+        rows, (clip in packed or not own for clip, own in zip(clips, here, strict=True))
     )
 
 

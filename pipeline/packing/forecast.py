@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from manifests.console import clock, size
-from manifests.dataset import Dataset
 from manifests.errors import StoppedError
+from manifests.storage import Storage
 from shards.write import FOLDER
 
 SHARD_END = 10_240  # a tar ends on a whole record
@@ -58,8 +58,8 @@ class Forecast:
         free = "" if self.free is None else f"; {size(self.free)} free"
         return f"about {size(self.bytes)} in {self.shards:,} new shards{time}{free}"
 
-    def require_room(self, root: str, keep_free: int) -> None:
-        """Raise where it does not fit.
+    def require_room(self, root: str, keep_free: int, or_else: str = "") -> None:
+        """Raise where it does not fit; `or_else` is what else may be done about that.
 
         Raises:
             StoppedError: says how much is there, how much is wanted, what to do.
@@ -69,18 +69,22 @@ class Forecast:
         kept = f", and {size(keep_free)} are to stay free (--keep-free)" if keep_free else ""
         raise StoppedError(
             f"{root} has {size(self.free)} free; the {self.clips:,} clips to pack take about "
-            f"{size(self.bytes)}{kept}. Free some space and run the same command again, or take "
-            "fewer clips with --split or --limit."
+            f"{size(self.bytes)}{kept}. Free some space and run the same command again{or_else}."
         )
 
 
-def forecast(dataset: Dataset, costs: Costing, todo: pa.Table, workers: int) -> Forecast:
-    """Return what the rows of a plan come to; shards that stand already are counted as written."""
+def forecast(
+    storage: Storage, views: Callable[[str], int], costs: Costing, todo: pa.Table, workers: int
+) -> Forecast:
+    """Return what the rows of a plan come to; shards that stand already are counted as written.
+
+    `views` says how many samples a clip becomes.
+    """
     clips = todo["clip_id"].to_pylist()
     shards = todo["shard"].unique().to_pylist()
-    there = dataset.storage.list(FOLDER)
+    there = storage.list(FOLDER)
     written = sum(there.get(shard, 0) for shard in shards)
-    samples = sum(map(dataset.views, clips))
+    samples = sum(map(views, clips))
     wanted = samples * costs.sample_bytes(clips) + len(shards) * SHARD_END // 2
     seconds = costs.seconds(clips)
     return Forecast(
@@ -89,5 +93,5 @@ def forecast(dataset: Dataset, costs: Costing, todo: pa.Table, workers: int) -> 
         max(0, wanted - written),
         None if seconds is None else seconds / max(1, min(workers, len(shards))),
         workers,
-        dataset.storage.free(),
+        storage.free(),
     )

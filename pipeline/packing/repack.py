@@ -97,7 +97,6 @@ class Repack:
     shard_bytes: int | None = None
     name: str = "pack"
     plans: str = REPACK
-    fresh: bool = False  # as if the target held nothing
     folders: tuple[str, ...] = (FOLDER,)
 
     @cached_property
@@ -122,24 +121,33 @@ class Repack:
             lying[clip] = split_of[name]
         gone = set(self.target.dropped.to_pylist())
         wanted = ((clip, split) for clip, split in lying.items() if clip not in gone)
-        todo = pending(wanted, self._outcomes(), retry)
+        outcomes = self.target.parts(self.name)
+        todo = pending(wanted, outcomes.select(STATE), retry, retired=self._again(outcomes))
         rows = plan_shards(
             [(clip, split, attempt, views[clip]) for clip, split, attempt in todo],
             sample_bytes=self.sizes.sample_bytes([clip for clip, *_ in todo]),
             shard_bytes=self.shard_bytes,
             seed=self.target.seed,
             generation=number,
-            next_index={} if self.fresh else next_index(self.target),
+            next_index=next_index(self.target),
         )
         return tables.from_rows("plans/pack", rows)
 
-    def _outcomes(self) -> pa.Table:
-        rows = self.target.parts(self.name, STATE)
-        return rows.slice(0, 0) if self.fresh else rows
+    def _again(self, outcomes: pa.Table) -> set[str]:
+        """Return the clips to do whatever their outcomes say: those of shards that `verify --fix`
+        took out since, and those that the source could not pack earlier, and now has.
+        """
+        retired = self.target.parts("retired")["shard"].combine_chunks()
+        lost = tables.finished(outcomes).filter(pc.field("shard").isin(retired))
+        failed = tables.latest(outcomes).filter(pc.field("status") != "done")
+        names = ("clip_id", "attempt", "finished_at")
+        carried = set(_columns(self.source.parts(self.name), names))
+        since = (row[0] for row in _columns(failed, names) if row in carried)
+        return {*lost["clip_id"].to_pylist(), *since}
 
     def forecast(self, todo: pa.Table, workers: int) -> Forecast:
         """Return what the rows of a plan will come to."""
-        return forecast(self.target, self.sizes, todo, workers)
+        return forecast(self.target.storage, self.source.views, self.sizes, todo, workers)
 
     def units(self, todo: pa.Table) -> list[tuple[ShardJob, int]]:
         """Return whole shards."""
@@ -164,6 +172,10 @@ class Repack:
         """Do the units in worker processes."""
         work = RepackShard(self.source.storage.root, self.target.storage.root, self.target.spec)
         return in_processes(work, units, crew)
+
+
+def _columns(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(table[name].to_pylist() for name in names), strict=True)
 
 
 def reader_of(source: Dataset) -> ShardReader:

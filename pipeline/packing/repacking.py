@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pyarrow as pa
 
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from pipeline import running, stage
-from pipeline.packing.carrying import carry, spec_for
+from pipeline.packing.carrying import carry, destination
 from pipeline.packing.repack import Repack
 
 
@@ -24,15 +22,9 @@ def repack(root: str, out: str, codec: str | None, options: running.Options, ui:
     source.require_own_shards()
     size = None if options.shard_mb is None else int(options.shard_mb * 1e6)
     if options.dry_run:
-        spec = spec_for(source.spec, codec)
-        # As if nothing were there yet: a dry run makes no folder.
-        work = Repack(
-            source,
-            Dataset(source.storage, dataclasses.replace(source.header, spec=spec)),
-            size,
-            fresh=True,
-        )
-        coming = work.forecast(work.plan("none", 0), options.crew.workers)
+        work = Repack(source, destination(source, out, codec), size)
+        todo = pa.concat_tables(stage.coming(work.target, work, options.retry))
+        coming = work.forecast(todo, options.crew.workers)
         ui.note(f"repack: {coming.words()}")
         ui.finish({"repack": coming.as_dict(), "dry_run": True})
         return

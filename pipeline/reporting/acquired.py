@@ -21,14 +21,17 @@ def acquired(states: States) -> dict[str, Any]:
     """
     rows = states.newest.filter(pc.field("status") == "done").select(["path", "bytes", "via"])
     rows = rows.set_column(2, "via", pc.fill_null(rows["via"], LOCAL))
+    # Of a repacked folder's clips the videos may lie under no root that it knows.
+    named = pc.if_else(pc.is_valid(rows["path"]), rows["bytes"], None)
+    rows = rows.set_column(1, "bytes", named)
     files = rows.group_by(["via", "path"]).aggregate([([], "count_all"), ("bytes", "max")])
     by_source = files.group_by("via").aggregate(
-        [("count_all", "sum"), ([], "count_all"), ("bytes_max", "sum")]
+        [("count_all", "sum"), ("path", "count"), ("bytes_max", "sum")]
     )
     via = {
         row["via"]: {
             "clips": row["count_all_sum"],
-            "files": row["count_all"],
+            "files": row["path_count"],
             "bytes": row["bytes_max_sum"] or 0,
         }
         for row in sorted(

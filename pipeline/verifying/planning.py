@@ -212,7 +212,7 @@ class Planner:
         found = set()
         for row in acquired.to_pylist():
             source, path = sources.get(row["clip_id"], ""), row["path"]
-            if path in self._bad:
+            if not path or path in self._bad:
                 continue
             if path not in lengths:
                 file = places.acquired(source, path)

@@ -12,7 +12,7 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import StoppedError
 from manifests.spec import ClipSpec
-from pipeline import running, stage
+from pipeline import plans, running, stage
 from pipeline.clip import Settings
 from pipeline.pack import Pack
 from pipeline.packing import costs
@@ -135,3 +135,10 @@ def test_a_limit_run_again_takes_no_further_clip(begun: Any, run_stages: Stages)
     [summary] = run_stages(root, "pack")["stages"]
     assert summary["planned"] == 5
     assert len(set(Dataset.open(str(root)).parts("samples")["clip_id"].to_pylist())) == 10
+
+
+def test_a_dry_run_counts_what_is_left_once(begun: Any) -> None:
+    pack = packing(begun(REAL))
+    plans.write(pack.dataset, "pack", pack.plan("none", 0), 0)
+    left, new = stage.coming(pack.dataset, pack, "none")
+    assert (len(left), len(new)) == (11, 0)

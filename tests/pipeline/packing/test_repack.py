@@ -1,6 +1,7 @@
 """Shards made of shards: the same pixels, another size or codec, damage never copied on."""
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +9,18 @@ from typing import Any
 
 import pytest
 
+from manifests import tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec
 from pipeline import running
 from pipeline.packing.repacking import repack
-from pipeline.verifying.verify import verify
+from pipeline.publishing.drop import drop
+from pipeline.reporting.acquired import acquired
+from pipeline.reporting.states import states
+from pipeline.verifying.mending import fix
+from pipeline.verifying.verify import Wish, verify
 
 SPEC = ClipSpec(frames=4, rate=2, height=16, width=16, views=2)
 
@@ -100,6 +106,83 @@ def test_what_was_lost_in_between_is_done_again(packed: Path, tmp_path: Path) ->
     assert problems(tmp_path / "out") == []
 
 
+def test_videos_that_stay_under_the_old_root_are_not_missed(
+    tmp_path: Path, archived: Callable[..., Path], annotate_mine: Callable[..., None],
+    run_stages: Callable[..., Any],
+) -> None:  # fmt: skip
+    root, out = tmp_path / "root", tmp_path / "out"
+    archive = archived("mine.zip")
+    annotate_mine(root, archive)
+    run_stages(root, "download", "pack")
+    run(root, out)
+    assert digests(out) == digests(root) and problems(out) == []
+    assert acquired(states(Dataset.open(str(out)), "mine"))["files"] == 0
+    annotate_mine(out, archive)  # looks at the rows of videos
+    [summary] = run_stages(out, "pack")["stages"]
+    assert summary["planned"] == 0 and problems(out) == []
+
+
+def test_what_the_source_packs_later_is_repacked_later(
+    packed: Path, tmp_path: Path, annotated: Any, run_stages: Callable[..., Any]
+) -> None:
+    root, out = tmp_path / "root", tmp_path / "out"
+    dataset = annotated(root, SPEC)
+    run_stages(root, "download")
+    lost = Path(dataset.videos) / dataset.clips["source"][0].as_py().removeprefix("file:")
+    away = [
+        row | {"path": "nowhere.avi"}
+        for row in dataset.parts("download").to_pylist()
+        if lost.name == Path(row["path"] or "").name
+    ]
+    dataset.append("download", [row | {"attempt": 2} for row in away])
+    run_stages(root, "pack")
+    run(root, out)
+    missing = digests(packed).keys() - digests(out).keys()
+    assert missing
+    again = [row | {"attempt": 3, "path": lost.name} for row in away]
+    dataset.append("download", again)
+    run_stages(root, "pack", retry="failed")
+    [done] = run(root, out)["stages"]
+    assert done["done"] == len(away) and digests(out) == digests(packed) and problems(out) == []
+    [done] = run(root, out)["stages"]
+    assert done["planned"] == 0
+
+
+def test_a_shard_that_was_taken_out_is_made_again(packed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(packed, out)
+    sorted((out / "shards").iterdir())[0].unlink()
+    fix(str(out), Wish(), Ui(quiet=True), dry_run=False)
+    assert digests(out) != digests(packed)
+    run(packed, out)
+    assert digests(out) == digests(packed) and problems(out) == []
+
+
+def test_clips_that_the_source_loses_stay(packed: Path, tmp_path: Path) -> None:
+    root, out = Path(shutil.copytree(packed, tmp_path / "root")), tmp_path / "out"
+    run(root, out)
+    dataset = Dataset.open(str(root))
+    row = next(row for row in dataset.parts("pack").to_pylist() if row["status"] == "done")
+    reason = {"status": "failed", "reason": "missing", "shard": None}
+    dataset.append("pack", [row | reason | {"attempt": row["attempt"] + 1}])
+    run(root, out)
+    last = tables.latest(Dataset.open(str(out)).parts("pack"))
+    ends = dict(zip(last["clip_id"].to_pylist(), last["status"].to_pylist(), strict=True))
+    assert ends[row["clip_id"]] == "done"
+
+
+def test_dropped_clips_are_not_carried_over(packed: Path, tmp_path: Path) -> None:
+    root, out = Path(shutil.copytree(packed, tmp_path / "root")), tmp_path / "out"
+    first, second = sorted({key.partition("@")[0] for key in digests(packed)})[:2]
+    drop(Dataset.open(str(root)), [first])
+    run(root, out)
+    drop(Dataset.open(str(root)), [second])
+    run(root, out)
+    ids = {key.partition("@")[0] for key in digests(out)}
+    assert ids == {key.partition("@")[0] for key in digests(packed)} - {first, second}
+    assert problems(out) == []
+
+
 def test_a_folder_of_others_is_refused(packed: Path, tmp_path: Path, built: Path) -> None:
     with pytest.raises(ClipmillError, match="expected another one"):
         run(packed, packed)
@@ -113,6 +196,10 @@ def test_the_verb(packed: Path, tmp_path: Path, cli: Callable[..., Any]) -> None
     ended = cli(*given, "--dry-run")
     assert ended.returncode == 0, ended.stderr
     assert not (tmp_path / "out").exists()
+    ended = cli(*given[:-1], 10**9)
+    assert ended.returncode == 3 and "--limit" not in ended.stderr, "no option of this verb"
     assert cli(*given, "--jobs", 1).returncode == 0
+    ended = cli(*given, "--dry-run", "--json")
+    assert json.loads(ended.stdout)["repack"]["clips"] == 0, "they are there"
     assert cli("pack", "--root", tmp_path / "out", "--json", "--keep-free", 0).returncode == 0
     assert digests(tmp_path / "out") == digests(packed)
