@@ -99,14 +99,13 @@ def kills(root: Path, seed: int, count: int, shards: int) -> dict[str, Any]:
     seen.look()
     if due:
         raise SystemExit(f"{len(due)} kills were still due when all was packed; give more --clips")
-    ends = done["worker"] + done["parent"]
     return {
         "kills": dict(done),
         "commands": codes.total(),
         "exit_codes": {str(code): times for code, times in codes.items()},
         "shards_cut_off": cut_off,
         "whole_shards_written_again": seen.again,
-        "most_in_flight": JOBS * ends,
+        "most_in_flight": JOBS * (codes.total() - 1),  # when a command ended before its end
     }
 
 
