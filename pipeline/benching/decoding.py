@@ -67,7 +67,8 @@ def compare(
     if not usable:
         raise ClipmillError(
             f"none of the {len(paths)} videos can be decoded, {paths[0]} among them; expected "
-            "videos that PyAV decodes. `clipmill annotate folder` says what is wrong with each."
+            "whole and upright videos that PyAV and clipmill decode. `clipmill annotate folder` "
+            "says what is wrong with each."
         )
     missing = {name: EXTRA for name, (_, module) in WAYS.items() if not importable(module)}
     likeness = {name: Likeness() for name in WAYS if name not in {YARDSTICK, *missing}}
@@ -164,4 +165,4 @@ def show(report: dict[str, Any], ui: Ui) -> None:
     names = ("way", "clips/s a worker", f"to {YARDSTICK}", "clipmill is faster by", "pixels")
     ui.table(title, names, rows)
     if report["left_out"]:
-        ui.note(f"{report['left_out']:,} videos left out: PyAV cannot decode them")
+        ui.note(f"{report['left_out']:,} videos left out: not whole, not upright, or no video")

@@ -15,10 +15,15 @@ Pixels = NDArray[np.uint8]
 Way = Callable[[Path, ClipSpec], Pixels]
 
 
-def places_of(count: int, spec: ClipSpec) -> dict[int, list[int]]:
-    """Return frame number → places in the clip, of a video of steady 25 frames a second."""
+def steady(count: int, rate: float | None) -> NDArray[np.float64]:
+    """Return the seconds of a video's frames from their rate; 25 a second where it is not told."""
+    return np.arange(count) / (rate or 25)
+
+
+def places_of(times: NDArray[np.float64], spec: ClipSpec) -> dict[int, list[int]]:
+    """Return frame number → places in the clip, of a video whose frames have these times."""
     places: dict[int, list[int]] = {}
-    for place, number in enumerate(select(np.arange(count) / 25, spec).indices.tolist()):
+    for place, number in enumerate(select(times, spec).indices.tolist()):
         places.setdefault(number, []).append(place)
     return places
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from manifests.spec import ClipSpec
 from pipeline.benching.layout import Pixels
-from pipeline.benching.ways import REFERENCE, WAYS
+from pipeline.benching.ways import MINE, REFERENCE, WAYS
+from pipeline.video.errors import VideoError
 
 SAME = "identical"
 
@@ -38,11 +39,13 @@ class Likeness:
 
 
 def reference(path: Path, spec: ClipSpec) -> Pixels | None:
-    """Return the clip that decoding everything gives; None where libav cannot."""
+    """Return the clip that decoding everything gives; None where it or clipmill does not."""
     try:
-        return WAYS[REFERENCE][0](path, spec)
-    except (OSError, ValueError, ArithmeticError):  # libav's errors are all of these
+        wanted = WAYS[REFERENCE][0](path, spec)
+        WAYS[MINE][0](path, spec)
+    except (OSError, ValueError, ArithmeticError, VideoError):  # libav's errors are all of these
         return None
+    return wanted
 
 
 def liken(path: Path, spec: ClipSpec, likeness: dict[str, Likeness]) -> None:

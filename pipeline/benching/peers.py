@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from manifests.spec import ClipSpec
-from pipeline.benching.layout import Pixels, cropped, laid_out, places_of, scaled
+from pipeline.benching.layout import Pixels, cropped, laid_out, places_of, scaled, steady
 
 JPEG_QUALITY = 95
 
@@ -33,7 +33,8 @@ def _grabbed(path: Path, spec: ClipSpec) -> Iterator[tuple[list[int], Pixels]]:
     cv2: Any = importlib.import_module("cv2")
     cv2.setNumThreads(1)
     video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    places = places_of(int(video.get(cv2.CAP_PROP_FRAME_COUNT)), spec)
+    count, rate = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
+    places = places_of(steady(int(count), rate), spec)
     try:
         for number in range(max(places) + 1):
             if not video.grab():
@@ -68,7 +69,7 @@ def decord(path: Path, spec: ClipSpec) -> Pixels:
     height, width, _ = library.VideoReader(str(path), num_threads=1)[0].shape
     high, wide = scaled(height, width, spec)
     reader = library.VideoReader(str(path), width=wide, height=high, num_threads=1)
-    wanted = sorted(places := places_of(len(reader), spec))
+    wanted = sorted(places := places_of(steady(len(reader), reader.get_avg_fps()), spec))
     frames = cropped(reader.get_batch(wanted).asnumpy(), spec)
     return laid_out(frames, wanted, places, spec)
 
@@ -86,6 +87,6 @@ def torchcodec(path: Path, spec: ClipSpec) -> Pixels:
         num_ffmpeg_threads=1,
         transforms=[transforms.Resize(size)],
     )
-    wanted = sorted(places := places_of(len(video), spec))
+    wanted = sorted(places := places_of(steady(len(video), video.metadata.average_fps), spec))
     frames = cropped(video.get_frames_at(wanted).data.numpy(), spec)
     return laid_out(frames, wanted, places, spec)

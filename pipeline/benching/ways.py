@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from manifests.spec import ClipSpec
 from pipeline.benching import peers
-from pipeline.benching.layout import Pixels, Way, corner, laid_out, places_of, scaled
+from pipeline.benching.layout import Pixels, Way, corner, laid_out, places_of, scaled, steady
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 FLAGS = "area+accurate_rnd+full_chroma_int+bitexact"
 
@@ -49,14 +53,18 @@ def pyav_decoding_only(path: Path, spec: ClipSpec) -> Pixels:
 
 
 def pyav_everything(path: Path, spec: ClipSpec) -> Pixels:
-    """Count the packets, decode every frame, convert the wanted ones by libavfilter."""
+    """Count the packets, decode every frame, convert the wanted ones by libavfilter.
+
+    Raises:
+        ValueError: no video, one to be turned (each library has its own way there), or fewer
+            frames come than there are packets: which ones is not told.
+    """
     import av
     from av.codec.context import Flags
     from av.filter import Graph
 
-    with av.open(str(path)) as container:
-        packets = sum(packet.size > 0 for packet in container.demux(video=0))
-    places = places_of(packets, spec)
+    times = _times(path)
+    places = places_of(times, spec)
     clip = np.empty(spec.shape, np.uint8)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -64,7 +72,10 @@ def pyav_everything(path: Path, spec: ClipSpec) -> Pixels:
         context.thread_count = 1
         context.flags |= int(Flags.bitexact)
         graph: Any = None
+        number = -1
         for number, frame in enumerate(container.decode(stream)):
+            if frame.rotation:
+                raise ValueError(f"to be turned by {frame.rotation} degrees")
             if number not in places:
                 continue
             if graph is None:
@@ -75,6 +86,8 @@ def pyav_everything(path: Path, spec: ClipSpec) -> Pixels:
                 graph.link_nodes(*filters, graph.add("buffersink")).configure()
             graph.vpush(frame)
             clip[places[number]] = graph.vpull().to_ndarray()
+    if number + 1 != len(times):
+        raise ValueError(f"{number + 1} frames came of {len(times)} packets")
     return clip
 
 
@@ -87,8 +100,8 @@ def ffmpeg_python(path: Path, spec: ClipSpec) -> Pixels:
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         width, height = video.codec_context.width, video.codec_context.height
-        packets = sum(packet.size > 0 for packet in container.demux(video))
-    wanted = sorted(places := places_of(packets, spec))
+        times = _times_in(container)
+    wanted = sorted(places := places_of(times, spec))
     high, wide = scaled(height, width, spec)
     stream = (
         ffmpeg.input(str(path), threads=1, flags="+bitexact")
@@ -102,6 +115,27 @@ def ffmpeg_python(path: Path, spec: ClipSpec) -> Pixels:
     output = subprocess.run(command, check=True, capture_output=True).stdout
     frames = np.frombuffer(output, np.uint8).reshape(-1, *spec.shape[1:])
     return laid_out(frames, wanted, places, spec)
+
+
+def _times(path: Path) -> NDArray[np.float64]:
+    import av
+
+    with av.open(str(path)) as container:
+        return _times_in(container)
+
+
+def _times_in(container: InputContainer) -> NDArray[np.float64]:
+    """Return the seconds of a video's frames, in the order in which they are shown."""
+    if not container.streams.video:
+        raise ValueError("no video stream")
+    stream = container.streams.video[0]
+    stamps = [packet.pts for packet in container.demux(stream) if packet.size > 0]
+    known = sorted(stamp for stamp in stamps if stamp is not None)
+    if len(known) < len(stamps) or not stream.time_base or container.format.name == "avi":
+        return steady(len(stamps), float(stream.average_rate or 0))
+    ticks, per = stream.time_base.as_integer_ratio()
+    times = np.array(known, np.float64) * ticks / per  # rounded as clipmill does: frames may tie
+    return times - times[:1]
 
 
 def _filters(frame: Any, spec: ClipSpec) -> list[tuple[str, str]]:

@@ -36,7 +36,10 @@ def decode(
     from pipeline.crew import Crew
 
     with ends(say) as ui:
-        spec = dataclasses.replace(clip_spec.resolve(), fit="crop")
+        asked = clip_spec.resolve()
+        spec = dataclasses.replace(asked, fit="crop", views=1)
+        if spec != asked:
+            ui.note(f"measured with one view and fit crop, not {asked.views} and {asked.fit}")
         report = decoding.compare(decoding.found(videos, clips), spec, rounds, Crew(jobs), ui)
         decoding.show(report, ui)
         ui.finish(report)

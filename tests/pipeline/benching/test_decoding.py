@@ -1,8 +1,10 @@
 """`clipmill bench decode` on real videos: every way gives the clip, and the report adds up."""
 
+import dataclasses
 import json
 import subprocess
 
+import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -43,6 +45,48 @@ def test_each_way_gives_the_clip(videos, way, name):
     else:
         # Other scalers and other colours, but the same frames in the same places.
         assert found[way].worst < 255**2 / 10**2
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """A maker of a video by ffmpeg's options."""
+
+    def make(name, *options):
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i"]
+        subprocess.run([*command, *options, tmp_path / name], check=True)
+        return tmp_path / name
+
+    return make
+
+
+def test_frames_are_those_of_the_videos_own_rate(odd):
+    path = odd("fast.mkv", "mandelbrot=s=96x64:r=60,format=yuv420p", "-t", "2")
+    ways = [way for way, (_, module) in WAYS.items() if decoding.importable(module)]
+    found = {way: Likeness() for way in ways if way != YARDSTICK}
+    liken(path, dataclasses.replace(SPEC, sampling="fps", rate=10), found)
+    for way, one in found.items():
+        assert one.worst < (1 if way in EXACT else 255**2 / 10**2), way
+
+
+def test_what_no_way_can_be_held_against_is_left_out(odd, tmp_path, cli):
+    sound = odd("sound.mp4", "sine=d=1", "-c:a", "aac")
+    whole = odd("whole.mp4", "testsrc2=s=96x64:r=25:d=1", "-c:v", "mpeg4")
+    with av.open(str(whole)) as container:
+        second = list(container.demux(video=0))[1]
+        assert second.pos
+    damaged = tmp_path / "damaged.mp4"  # a packet that gives no frame, and no error either
+    content = bytearray(whole.read_bytes())
+    content[second.pos : second.pos + second.size] = bytes(second.size)
+    damaged.write_bytes(content)
+    turned = tmp_path / "turned.mp4"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-display_rotation", "90"]
+    subprocess.run([*command, "-i", whole, "-c", "copy", turned], check=True)
+    assert reference(whole, SPEC) is not None
+    for path in (sound, damaged, turned):
+        assert reference(path, SPEC) is None, path.name
+    done = cli("bench", "decode", "--videos", tmp_path, "--rounds", 1, "--jobs", 1, "--views", 3)
+    assert done.returncode == 0 and "3 videos left out" in done.stderr + done.stdout
+    assert "measured with one view" in done.stderr + done.stdout
 
 
 def test_wrong_pixels_are_told(videos):
