@@ -25,7 +25,7 @@ def main(descriptor: int, memory_bytes: int, starts_programs: bool) -> None:
     limits.confine(memory_bytes)
     line = socket.socket(fileno=descriptor)
     try:
-        versions = _versions()
+        versions = _versions() | (_program() if starts_programs else {})
         _import_all()
         gc.freeze()  # what is there now is there for ever: collecting looks at the rest alone
         seccomp.refuse(starts_programs)
@@ -98,13 +98,7 @@ def _decode(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
     }
 
 
-def _ffmpeg(message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
-    import imageio_ffmpeg
-
-    return {"version": imageio_ffmpeg.get_ffmpeg_version()}
-
-
-_VERBS = {"probe": _probe, "decode": _decode, "ffmpeg": _ffmpeg}
+_VERBS = {"probe": _probe, "decode": _decode}
 
 
 def _plain(probe: Any, *, with_times: bool) -> dict[str, Any]:
@@ -126,6 +120,13 @@ def _import_all() -> None:
             importlib.import_module(part.name)
     for name in ("manifests.spec", "pipeline.video.job", "mmap", "traceback", "numpy.ma"):
         importlib.import_module(name)
+
+
+def _program() -> dict[str, str]:
+    """Ask the ffmpeg that is going to be started, 10 ms."""
+    import imageio_ffmpeg
+
+    return {"ffmpeg": imageio_ffmpeg.get_ffmpeg_version()}
 
 
 def _versions() -> dict[str, str]:

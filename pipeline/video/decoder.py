@@ -128,11 +128,7 @@ class Decoder:
 
     def versions(self) -> dict[str, str]:
         """Versions of everything that may change a pixel, for the outcome rows."""
-        found = dict(self._running().versions)
-        if self.backend == "ffmpeg":
-            reply = self._ask({"verb": "ffmpeg"}, [])
-            found["ffmpeg"] = self._understood(lambda: _value(reply, "version", "text"))
-        return found
+        return dict(self._running().versions)
 
     def probe(self, path: str | os.PathLike[str]) -> Probe:
         """Count the packets and read the facts; a frame's worth of decoding, not the video's.

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,15 +18,15 @@ from pipeline.video.decoder import Decoder
 def killing(most: int) -> Iterator[list[int]]:
     """Kill the first `most` children of this process that have just been started."""
     killed: list[int] = []
+    others = children()  # of other tests, in the same process
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.is_set():
-            for path in Path("/proc/self/task").glob("*/children"):
-                for pid in map(int, path.read_text().split()):
-                    if len(killed) < most and pid not in killed and is_decoder(pid):
-                        os.kill(pid, signal.SIGKILL)
-                        killed.append(pid)
+            for pid in children() - others - {*killed}:
+                if len(killed) < most and is_decoder(pid):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
             time.sleep(0.001)
 
     thread = threading.Thread(target=watch)
@@ -36,6 +36,14 @@ def killing(most: int) -> Iterator[list[int]]:
     finally:
         stop.set()
         thread.join()
+
+
+def children() -> set[int]:
+    found = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has ended since
+            found |= {*map(int, path.read_text().split())}
+    return found
 
 
 def is_decoder(pid: int) -> bool:
