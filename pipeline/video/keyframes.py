@@ -9,7 +9,7 @@ packet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,25 +33,32 @@ def begins(packet: Packet[VideoStream], stream: VideoStream) -> bool:
 
 
 def referred(packet: Packet[VideoStream], stream: VideoStream) -> bool:
-    """Return whether a packet of a DISCARDING codec holds a picture that others may be made of."""
+    """Return whether a packet of a DISCARDING codec holds a picture that others may be made of.
+
+    Only one that is seen to hold none is said to: a picture that is damaged may be anything.
+    """
     if stream.codec_context.codec.canonical_name == "hevc":
         kinds = [head >> 1 & 63 for head in _heads(packet, stream, 21)]
-        return any(kind < _HEVC_SLICES and kind not in _HEVC_LEAVES for kind in kinds)
-    heads = _heads(packet, stream, 4)
-    return any(head & 31 in _SLICES and head >> 5 & 3 for head in heads)
+        slices = [kind for kind in kinds if kind < _HEVC_SLICES]
+        return not slices or any(kind not in _HEVC_LEAVES for kind in slices)
+    slices = [head for head in _heads(packet, stream, 4) if head & 31 in _SLICES]
+    return not slices or any(head >> 5 & 3 for head in slices)
 
 
-def _heads(packet: Packet[VideoStream], stream: VideoStream, lengths: int) -> Iterator[int]:
-    """Yield the first byte of each NAL unit; `lengths` is where extradata says how they are cut."""
+def _heads(packet: Packet[VideoStream], stream: VideoStream, lengths: int) -> list[int]:
+    """Return the first byte of each NAL unit, none where they do not fill the packet.
+
+    `lengths` is where extradata says how they are cut.
+    """
     data, extradata = memoryview(packet), stream.codec_context.extradata or b""
     if extradata[:1] != b"\x01":  # Annex B: each follows a start code; avcC and hvcC begin with 1
-        yield from (piece[0] for piece in bytes(data).split(b"\0\0\1")[1:] if piece)
-        return
+        return [piece[0] for piece in bytes(data).split(b"\0\0\1")[1:] if piece]
     width = (extradata[lengths] & 3) + 1 if len(extradata) > lengths else 4
-    at = 0
+    heads, at = [], 0
     while at + width < len(data):
-        yield data[at + width]
+        heads.append(data[at + width])
         at += width + int.from_bytes(data[at : at + width])
+    return heads if at == len(data) else []
 
 
 def _h264(packet: Packet[VideoStream], stream: VideoStream) -> bool:

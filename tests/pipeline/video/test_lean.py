@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 
+import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from pipeline.video import lean, pyav_backend
 from pipeline.video.errors import VideoError
 from pipeline.video.frames import select
 from pipeline.video.graph import chain
+from pipeline.video.keyframes import referred
 from pipeline.video.probe import scan
 from pipeline.video.task import Task
 
@@ -132,6 +134,31 @@ def test_a_container_that_calls_every_packet_key_is_not_believed(made, name, tmp
     assert starts[0] == starts[1] and 8 <= len(starts[0]) <= 10
     for span in ((0, 1), (0.5, 0.9), (0.8, 0.95)):
         assert check(path, SPECS[1], *span)
+
+
+@pytest.mark.parametrize("damage", ["kind", "length"])
+@pytest.mark.parametrize("name", ["closed.mp4", "hevc.mp4"])
+def test_a_reference_that_is_none_any_more_is_missed(made, name, damage, tmp_path):
+    """Decoders may pass over it in silence, and all that is made of it would be wrong."""
+    content = bytearray(made(name).read_bytes())
+    with av.open(str(made(name))) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        stream = container.streams.video[0]
+        at = next(at for at in range(15, 24) if referred(packets[at], stream))
+        packet = packets[at]
+        assert not packet.is_keyframe and packet.pos
+    if damage == "kind":  # one that nobody knows
+        content[packet.pos + 4] = 24 if name == "closed.mp4" else 48 << 1
+    else:  # longer than the packet, so that nobody knows what is in it
+        content[packet.pos + 1] |= 0x40
+    path = tmp_path / name
+    path.write_bytes(content)
+    with av.open(str(path)) as container:
+        packets = list(container.demux(video=0))
+        assert referred(packets[at], container.streams.video[0])
+    late = ClipSpec(frames=1, sampling="uniform", rate=1, height=32, width=32)
+    _, (run, _), (_, pictures), _ = both(path, late, 0.2, 0.26)
+    assert run.errors or not pictures
 
 
 @pytest.mark.slow
