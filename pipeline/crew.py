@@ -54,6 +54,11 @@ class Crew:
         return self.jobs or cores()
 
     @property
+    def known(self) -> int | None:
+        """How many workers share the work; None where a cluster alone knows."""
+        return self.workers if self.jobs or self.address is None else None
+
+    @property
     def ahead(self) -> int:
         """How many units a dask or ray cluster is given at once."""
         if self.address is None:

@@ -92,7 +92,7 @@ class Pack:
         """What clips come to; the trial that it may need is made once."""
         return Costs(self.dataset, self.settings)
 
-    def forecast(self, todo: pa.Table, workers: int) -> Forecast:
+    def forecast(self, todo: pa.Table, workers: int | None) -> Forecast:
         """Return what the rows of a plan will come to."""
         return forecast(self.dataset.storage, self.dataset.views, self.costs, todo, workers)
 

@@ -129,7 +129,7 @@ def _foresee(dataset: Dataset, pack: Pack, options: Options, ui: Ui) -> Callable
     """Return what says how large and how long a pack becomes, and stops it where it cannot fit."""
 
     def foresee(todo: pa.Table) -> None:
-        coming = pack.forecast(todo, options.crew.workers)
+        coming = pack.forecast(todo, options.crew.known)
         ui.note(f"pack: {coming.words()}")
         or_else = ", or take fewer clips with --split or --limit"
         coming.require_room(dataset.storage.root, options.keep_free, or_else)
@@ -166,7 +166,7 @@ def _show_plan(dataset: Dataset, one: stage.Stage[Any], options: Options, ui: Ui
     if isinstance(one, Pack):
         todo = pa.concat_tables([left, plan])
         values["splits"] = dict(Counter(todo["split"].to_pylist()))
-        coming = one.forecast(todo, options.crew.workers)
+        coming = one.forecast(todo, options.crew.known)
         ui.note(coming.words())
         values |= {name: coming.as_dict()[name] for name in ("shards", "bytes", "seconds", "free")}
     rows = [(key, str(value)) for key, value in values.items()]

@@ -57,10 +57,11 @@ def to_come(root: Path) -> tuple[int | None, int]:
     """Return the bytes that videos and shards of a root still need; the first is None where
     videos are to be fetched and none was yet, whose size could be taken.
     """
+    import pyarrow.compute as pc
+
     from manifests.dataset import Dataset
     from pipeline.next_step import serving
     from pipeline.reporting.acquired import LOCAL, acquired
-    from pipeline.reporting.funnel import total
     from pipeline.reporting.lacking import lacking
     from pipeline.reporting.states import states
     from shards.format import sample_bytes
@@ -75,7 +76,8 @@ def to_come(root: Path) -> tuple[int | None, int]:
     )
     here = [one for name, one in acquired(found)["via"].items() if name != LOCAL]
     clips, held = sum(one["clips"] for one in here), sum(one["bytes"] for one in here)
-    shards = total(found)["pending"] * sample_bytes(dataset.spec)
+    pending = found.clips.filter(pc.field("verdict") == "pending")["clip_id"].to_pylist()
+    shards = sum(map(dataset.views, pending)) * sample_bytes(dataset.spec)
     if not fetched:
         return 0, shards
     return (round(held / clips * fetched) if clips else None), shards

@@ -30,15 +30,16 @@ class Costing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is to come: `bytes` yet to be written, `seconds` with all workers (None: unknown), and
-    `free` bytes where they go (None: an object store, which does not tell).
+    """What is to come: `bytes` yet to be written, `seconds` with all workers (None: unknown; where
+    `workers` is None, a cluster's, those of one), and `free` bytes where they go (None: an object
+    store, which does not tell).
     """
 
     clips: int
     shards: int
     bytes: int
     seconds: float | None
-    workers: int
+    workers: int | None
     free: int | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,12 +49,15 @@ class Forecast:
             "shards": self.shards,
             "bytes": self.bytes,
             "seconds": None if self.seconds is None else round(self.seconds, 1),
+            "workers": self.workers,
             "free": self.free,
         }
 
     def words(self) -> str:
         """Return it as people read it."""
-        workers = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
+        workers = f"{self.workers} worker{'s' if (self.workers or 1) > 1 else ''}"
+        if self.workers is None:
+            workers = "one worker, divided among the cluster's"
         time = "" if self.seconds is None else f", about {clock(self.seconds)} with {workers}"
         free = "" if self.free is None else f"; {size(self.free)} free"
         return f"about {size(self.bytes)} in {self.shards:,} new shards{time}{free}"
@@ -74,11 +78,11 @@ class Forecast:
 
 
 def forecast(
-    storage: Storage, views: Callable[[str], int], costs: Costing, todo: pa.Table, workers: int
+    storage: Storage, views: Callable[[str], int], costs: Costing, todo: pa.Table, workers: int | None
 ) -> Forecast:
     """Return what the rows of a plan come to; shards that stand already are counted as written.
 
-    `views` says how many samples a clip becomes.
+    `views` says how many samples a clip becomes, `workers` None that nobody knows how many come.
     """
     clips = todo["clip_id"].to_pylist()
     shards = todo["shard"].unique().to_pylist()
@@ -91,7 +95,7 @@ def forecast(
         len(clips),
         len(shards),
         max(0, wanted - written),
-        None if seconds is None else seconds / max(1, min(workers, len(shards))),
+        None if seconds is None else seconds / max(1, min(workers or 1, len(shards))),
         workers,
         storage.free(),
     )

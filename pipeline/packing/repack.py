@@ -145,7 +145,7 @@ class Repack:
         since = (row[0] for row in _columns(failed, names) if row in carried)
         return {*lost["clip_id"].to_pylist(), *since}
 
-    def forecast(self, todo: pa.Table, workers: int) -> Forecast:
+    def forecast(self, todo: pa.Table, workers: int | None) -> Forecast:
         """Return what the rows of a plan will come to."""
         return forecast(self.target.storage, self.source.views, self.sizes, todo, workers)
 

@@ -24,14 +24,14 @@ def repack(root: str, out: str, codec: str | None, options: running.Options, ui:
     if options.dry_run:
         work = Repack(source, destination(source, out, codec), size)
         todo = pa.concat_tables(stage.coming(work.target, work, options.retry))
-        coming = work.forecast(todo, options.crew.workers)
+        coming = work.forecast(todo, options.crew.known)
         ui.note(f"repack: {coming.words()}")
         ui.finish({"repack": coming.as_dict(), "dry_run": True})
         return
     target = carry(source, out, codec)
 
     def foresee(todo: pa.Table) -> None:
-        coming = work.forecast(todo, options.crew.workers)
+        coming = work.forecast(todo, options.crew.known)
         ui.note(f"repack: {coming.words()}")
         coming.require_room(target.storage.root, options.keep_free)
 

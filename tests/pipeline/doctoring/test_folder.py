@@ -1,10 +1,12 @@
 """Room and file systems: real full disks, folders that cannot be written, real roots."""
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 
 from manifests import annotations
@@ -61,6 +63,14 @@ def test_what_is_to_come_is_estimated_from_what_came(root: Callable[..., Dataset
     failed = gone | {"clip_id": "c8", "status": "failed", "reason": "network"}
     dataset.append("download", [gone, failed])
     assert to_come(path) == (5000, 8 * shard)
+
+
+def test_views_take_room_each(tmp_path: Path, annotated: Callable[..., Dataset]) -> None:
+    spec = dataclasses.replace(SPEC, views=3)
+    dataset = annotated(tmp_path / "root", spec)
+    tests = dataset.splits.filter(pc.field("split") == "test")["clip_id"].unique()
+    samples = len(dataset.clips) + 2 * len(tests)
+    assert to_come(tmp_path / "root")[1] == samples * sample_bytes(spec) and len(tests)
 
 
 def test_too_little_room_for_what_is_to_come_is_a_warning(

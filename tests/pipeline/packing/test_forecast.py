@@ -14,6 +14,7 @@ from manifests.errors import StoppedError
 from manifests.spec import ClipSpec
 from pipeline import plans, running, stage
 from pipeline.clip import Settings
+from pipeline.crew import Crew
 from pipeline.pack import Pack
 from pipeline.packing import costs
 from pipeline.packing.choosing import Choice
@@ -101,6 +102,19 @@ def test_more_workers_than_shards_gain_nothing() -> None:
     rows = [Forecast(8, 2, 10, None if workers == 0 else 8.0, workers, 9) for workers in (0, 1)]
     assert rows[0].words() == "about 10 B in 2 new shards; 9 B free"
     assert rows[1].words() == "about 10 B in 2 new shards, about 8s with 1 worker; 9 B free"
+
+
+def test_a_cluster_s_workers_are_not_this_machine_s_cores(
+    begun: Any, run_stages: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Crew(backend="dask", address="tcp://10.0.0.1:8786")
+    monkeypatch.setattr(costs, "MANY", 2)
+    pack = packing(begun(REAL))
+    todo = pack.plan("none", 0)
+    said = [pack.forecast(todo, crew.known) for crew in (Crew(1), Crew(2), there)]
+    assert said[0].seconds and said[2].seconds == said[0].seconds == 2 * (said[1].seconds or 0)
+    assert "one worker, divided among the cluster's" in said[2].words()
+    assert dataclasses.replace(there, jobs=4).known == 4
 
 
 def test_too_little_room_stops_before_anything_is_written(begun: Any) -> None:
