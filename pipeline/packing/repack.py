@@ -196,6 +196,7 @@ class _Attempt:
     job: ShardJob
     source: Dataset
     spec: ClipSpec
+    versions: dict[str, str]
     outcomes: list[dict[str, Any]] = field(default_factory=list)
 
     def samples(self) -> Iterator[Sample]:
@@ -208,16 +209,19 @@ class _Attempt:
                 if not samples:
                     raise ClipmillError(f"{clip.clip_id} is in no shard any more; pack it anew.")
             except ClipmillError as error:
-                seconds, versions = time.monotonic() - started, own_versions()
-                self.outcomes.append(
-                    outcome.failed(
-                        clip.clip_id, clip.attempt, seconds, versions, Reason.CORRUPT, str(error)
-                    )
+                row = outcome.failed(
+                    clip.clip_id,
+                    clip.attempt,
+                    time.monotonic() - started,
+                    self.versions,
+                    Reason.CORRUPT,
+                    str(error),
                 )
+                self.outcomes.append(row)
                 continue
             yield from samples
             seconds = time.monotonic() - started
-            row = outcome.done(clip.clip_id, clip.attempt, seconds, own_versions())
+            row = outcome.done(clip.clip_id, clip.attempt, seconds, self.versions)
             self.outcomes.append(row | dict(samples[0].counts) | {"shard": self.job.shard})
 
     def _sample(self, reader: ShardReader, clip: Packed, row: Mapping[str, Any]) -> Sample:
@@ -263,7 +267,8 @@ class RepackShard:
     def __call__(self, job: ShardJob) -> Rows:
         """Return the rows of the shard, its samples and its clips' outcomes."""
         source = Dataset.open(self.source)
-        attempt = _Attempt(job, source, self.spec)
+        versions = _versions(source, job)
+        attempt = _Attempt(job, source, self.spec, versions | own_versions())
         written = write_shard(
             open_storage(self.target),
             job.shard,
@@ -271,7 +276,7 @@ class RepackShard:
             job.generation,
             attempt.samples(),
             self.spec,
-            _versions(source, job),
+            versions,
         )
         rows: Rows = {"pack": attempt.outcomes}
         return (

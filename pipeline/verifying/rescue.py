@@ -20,6 +20,7 @@ from manifests.spec import ClipSpec
 from manifests.storage import Storage
 from pipeline import plans
 from pipeline.clip import stored_spec
+from pipeline.packing.numbering import REPACK
 from pipeline.verifying.reading import Tables
 from shards.format import Sample
 from shards.hashed import HashedFile
@@ -112,10 +113,11 @@ def _require_asked(found: Tables, name: str, scanned: list[tuple[Sample, dict[st
 
 def _planned(dataset: Dataset, name: str) -> tuple[str, int]:
     """The split and the generation that the plan gave a shard."""
-    for number in reversed(plans.numbers(dataset, "pack")):
-        rows = plans.read(dataset, "pack", number).filter(pc.field("shard") == name)
-        for row in rows.slice(0, 1).to_pylist():
-            return row["split"], row["generation"]
+    for kind in ("pack", REPACK):
+        for number in reversed(plans.numbers(dataset, kind)):
+            rows = plans.read(dataset, kind, number).filter(pc.field("shard") == name)
+            for row in rows.slice(0, 1).to_pylist():
+                return row["split"], row["generation"]
     match = re.fullmatch(r"(.+)-\d+\.tar", name)
     if match is None:
         raise Unsound("no plan names it")

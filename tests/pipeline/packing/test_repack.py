@@ -146,6 +146,11 @@ def test_what_the_source_packs_later_is_repacked_later(
     assert done["done"] == len(away) and digests(out) == digests(packed) and problems(out) == []
     [done] = run(root, out)["stages"]
     assert done["planned"] == 0
+    before = Dataset.open(str(out)).parts("shards").to_pylist()
+    assert {row["generation"] for row in before} == {0, 1}
+    shutil.rmtree(out / "manifests" / "shards")
+    fix(str(out), Wish(), Ui(quiet=True), dry_run=False)
+    assert Dataset.open(str(out)).parts("shards").to_pylist() == before
 
 
 def test_a_shard_that_was_taken_out_is_made_again(packed: Path, tmp_path: Path) -> None:
