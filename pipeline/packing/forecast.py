@@ -78,7 +78,11 @@ class Forecast:
 
 
 def forecast(
-    storage: Storage, views: Callable[[str], int], costs: Costing, todo: pa.Table, workers: int | None
+    storage: Storage,
+    views: Callable[[str], int],
+    costs: Costing,
+    todo: pa.Table,
+    workers: int | None,
 ) -> Forecast:
     """Return what the rows of a plan come to; shards that stand already are counted as written.
 
