@@ -2,10 +2,11 @@
 
 Pure. Sizes are expressions over the frame's own width and height (`iw`, `ih`), so a video that
 changes size in mid-stream goes through the same chain. Scaling comes first: what follows touches
-few pixels. It writes three planes, for which libswscale has SIMD code (half the time, and shrunk
-pictures are the same bit for bit), and they are woven together at the end. `area` averages when it
-shrinks; `full_chroma_int` keeps colours as sharp as brightness (without it they have half the
-stored width); `bitexact` keeps SIMD code from differing.
+few pixels. It writes three planes, for which libswscale has SIMD code (half the time; the values
+are those it would write side by side, 1 level apart in some pictures that are enlarged or 4:4:4),
+and they are woven together at the end. `area` averages when it shrinks; `full_chroma_int` keeps
+colours as sharp as brightness (without it they have half the stored width); `bitexact` keeps SIMD
+code from differing.
 """
 
 from __future__ import annotations
