@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import about, keep
-from many_clips import digests, pack_command, root_of, videos_in
+from many_clips import copies_of, digests, pack_command, root_of, videos_in
 
 from manifests.spec import ClipSpec
 
@@ -80,12 +80,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=Path, help="class folders of videos (made if not given)")
     parser.add_argument("--clips", type=int, default=400)
+    parser.add_argument("--copies", type=int, default=1, help="of each of these videos")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shard-mb", type=float, default=16.0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        videos = given.videos or videos_in(work / "videos", given.clips)
+        if given.videos:
+            videos = copies_of(given.videos, work / "videos", given.copies)
+        else:
+            videos = videos_in(work / "videos", given.clips)
         found = measure(videos, work, given.rounds, given.shard_mb)
     print(found)
     keep("engines", {**about(), "rounds": given.rounds, **found})

@@ -35,6 +35,16 @@ def videos_in(folder: Path, count: int, poison: Path | None = None) -> Path:
     return folder
 
 
+def copies_of(videos: Path, into: Path, count: int) -> Path:
+    """Link the videos of class folders `count` times, each under a name of its own."""
+    for path in sorted(videos.glob("*/*")):
+        for number in range(count):
+            link = into / path.parent.name / f"{number:03d}_{path.name}"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path.absolute())
+    return into
+
+
 def root_of(videos: Path, root: Path, spec: ClipSpec = SPEC) -> Path:
     """Annotate the videos into a root and look at them: all is ready to be packed."""
     found = read_folder(videos, csv=None, val=0, test=0, seed=0, name="many", classes=None)

@@ -1,6 +1,6 @@
 """What packing adds to decoding: the same clips decoded, packed raw and packed as jpeg, in turn.
 
-Takes a folder of videos in class folders (the shared UCF101 clips unless told), decodes them with
+Takes sets of videos in class folders (the shared UCF101 clips unless told), decodes them with
 the default ClipSpec in worker processes, round after round, and prints each way's time against
 decoding alone in the same round. Writes results/pack_cost.json; about a minute a round.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import about, keep
+from many_clips import copies_of
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
@@ -107,16 +108,26 @@ def main() -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     shared = Path(os.environ.get("CLIPMILL_SHARED", REPO.parent / "shared"))
-    parser.add_argument("--videos", type=Path, default=shared / "data" / "ucf101_3class")
+    parser.add_argument(
+        "videos",
+        nargs="*",
+        default=[f"ucf101={shared / 'data' / 'ucf101_3class'}"],
+        metavar="NAME=DIR",
+        help="class folders of videos, each set measured by itself",
+    )
+    parser.add_argument("--copies", type=int, default=1, help="of each video")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--sampling", choices=("stride", "uniform"), default="stride")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        videos = given.videos.absolute()
-        found = measure(videos, Path(folder), given.rounds, given.jobs, given.sampling)
-    print(found["median"])
-    keep("pack_cost", {"machine": about(), **found})
+    result: dict[str, Any] = {"machine": about()}
+    for name, place in (text.split("=", 1) for text in given.videos):
+        with tempfile.TemporaryDirectory() as folder:
+            videos = copies_of(Path(place), Path(folder) / "videos", given.copies)
+            found = measure(videos, Path(folder), given.rounds, given.jobs, given.sampling)
+        print(name, found["median"])
+        result[name] = found
+    keep("pack_cost", result)
 
 
 if __name__ == "__main__":
