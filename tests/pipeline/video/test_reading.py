@@ -74,4 +74,4 @@ def test_nothing_stays_open(numbered):
         for _ in range(20):
             perform(file.fileno(), order, pixels)
             scan(file.fileno(), PIXELS).close()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before  # others may close theirs
