@@ -24,6 +24,8 @@ R = TypeVar("R")
 LOOPBACK = "127.0.0.1"
 CONNECT_S = 20
 WORKERS_S = 60  # how long a cluster may take to have its first worker
+# The profiler looks at every worker a hundred times a second, for a page that nobody opens here.
+_QUIET = {"logging.distributed": "critical", "distributed.worker.profile.enabled": False}
 MISSING = (
     "--backend dask needs distributed, which is not installed. Run `pip install 'clipmill[dask]'`."
 )
@@ -71,7 +73,7 @@ def _local(workers: int) -> Iterator[Any]:
 
     with (
         # Also of workers that are started anew.
-        dask.config.set({"logging.distributed": "critical"}),
+        dask.config.set(_QUIET),
         tempfile.TemporaryDirectory(prefix="clipmill-", ignore_cleanup_errors=True) as folder,
         distributed.LocalCluster(
             n_workers=workers,
