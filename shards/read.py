@@ -17,11 +17,12 @@ import tarfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import xxhash
 from numpy.typing import NDArray
 
+from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec
 from manifests.storage import Storage
@@ -52,6 +53,13 @@ class ShardReader:
         self._storage, self._spec, self._sizes = storage, spec, sizes
         self._maps: OrderedDict[str, _Open] = OrderedDict()
         self._checked: set[tuple[str, int]] = set()
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        """Return a reader of all shards of a dataset; reads their table."""
+        shards = dataset.parts("shards")
+        sizes = dict(zip(shards["shard"].to_pylist(), shards["bytes"].to_pylist(), strict=True))
+        return cls(dataset.storage, dataset.spec, sizes)
 
     def pixels(self, shard: str, offset: int, nbytes: int, xxh3: str, clip: str) -> NDArray:
         """Return a clip as uint8 (T, H, W, C); raw clips are read-only views of the map.

@@ -87,12 +87,7 @@ class Stream:
         self._spec = dataset.spec
         self._dropped_since = partial(dropped_since, dataset, split, split_set)
         self._keys = plan.clip_keys(self.samples.clip_ids)
-        sizes = dataset.parts("shards")
-        self._reader = ShardReader(
-            dataset.storage,
-            dataset.spec,
-            dict(zip(sizes["shard"].to_pylist(), sizes["bytes"].to_pylist(), strict=True)),
-        )
+        self._reader = ShardReader.of(dataset)
         share = -(-global_batch // world)
         self._buffer = torch.empty(
             (share, window.frames, window.height, window.width, CHANNELS), dtype=torch.uint8

@@ -96,10 +96,8 @@ class Shelf:
     """Takes packed clips from a dataset's shards."""
 
     def __init__(self, dataset: Dataset) -> None:
-        shards = dataset.parts("shards")
-        sizes = dict(zip(shards["shard"].to_pylist(), shards["bytes"].to_pylist(), strict=True))
         self._spec = dataset.spec
-        self._reader = ShardReader(dataset.storage, dataset.spec, sizes)
+        self._reader = ShardReader.of(dataset)
 
     def take(self, row: Mapping[str, Any]) -> Stored:
         """Return a clip by its row of `samples`.

@@ -21,11 +21,12 @@ from manifests.spec import ClipSpec
 from pipeline.crew import Crew, in_processes
 from pipeline.packing.forecast import Forecast, forecast
 from pipeline.packing.numbering import REPACK, next_index
-from pipeline.packing.rewriting import Packed, RepackShard, ShardJob, pixels_of, reader_of
+from pipeline.packing.rewriting import Packed, RepackShard, ShardJob, pixels_of
 from pipeline.packplan import plan_shards
 from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from shards.format import encode_pixels, sample_bytes
+from shards.read import ShardReader
 from shards.write import FOLDER
 
 TRIED = 4
@@ -54,7 +55,7 @@ class Sizes:
             return pc.mean(self._samples["nbytes"]).as_py()  # type: ignore[attr-defined]
         step = max(1, len(self._samples) // TRIED)
         some = self._samples.take([*range(0, len(self._samples), step)][:TRIED]).to_pylist()
-        reader = reader_of(self._source)
+        reader = ShardReader.of(self._source)
         try:
             sizes = [len(encode_pixels(pixels_of(reader, row), "jpeg")) for row in some]
         except ClipmillError:

@@ -49,13 +49,6 @@ class ShardJob:
     clips: tuple[Packed, ...]
 
 
-def reader_of(source: Dataset) -> ShardReader:
-    """Return what reads the clips of a dataset."""
-    shards = source.parts("shards")
-    sizes = dict(zip(shards["shard"].to_pylist(), shards["bytes"].to_pylist(), strict=True))
-    return ShardReader(source.storage, source.spec, sizes)
-
-
 def pixels_of(reader: ShardReader, row: Mapping[str, Any]) -> np.ndarray:
     """Return the pixels of a row of `samples`; ClipmillError where they are damaged."""
     return reader.pixels(row["shard"], row["offset"], row["nbytes"], row["xxh3"], row["key"])
@@ -73,7 +66,7 @@ class _Attempt:
 
     def samples(self) -> Iterator[Sample]:
         """Read the clips in order, all views of one or none; a damaged one leaves a row."""
-        reader = reader_of(self.source)
+        reader = ShardReader.of(self.source)
         for clip in self.job.clips:
             started = time.monotonic()
             try:
