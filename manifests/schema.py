@@ -96,6 +96,7 @@ SHARDS = pa.schema(
         pa.field("spec", pa.string(), nullable=False),
         pa.field("generation", pa.int32(), nullable=False),
         pa.field("versions", pa.string(), nullable=False),
+        pa.field("xxh3", pa.string()),
     ]
 )
 SAMPLES = pa.schema(
@@ -213,6 +214,10 @@ TABLES: dict[str, pa.Schema] = {
     "frozen": FROZEN,
 }
 
+# Columns that files of this version may lack, for they were written before there were such:
+# nullable, at a table's end, read as null.
+ADDED: dict[str, tuple[str, ...]] = {"shards": ("xxh3",)}
+
 
 def marked(name: str, metadata: dict[str, str]) -> pa.Schema:
     """Return a table's schema with its name, the schema version and `metadata` written in."""
@@ -242,12 +247,28 @@ def check(schema: pa.Schema, name: str, where: str) -> dict[str, str]:
             f"{where} has schema version {version}; this clipmill reads version {VERSION}. "
             "Use the clipmill that wrote it, or make the dataset folder anew."
         )
-    if not schema.remove_metadata().equals(TABLES[name]):
+    if not any(schema.remove_metadata().equals(one) for one in _readable(name)):
         raise ClipmillError(
             f"{where} has other columns than the table {name!r} of schema version {VERSION}. "
             "Put the right file back or make it anew."
         )
     return metadata
+
+
+def _readable(name: str) -> list[pa.Schema]:
+    """Return a table's columns, and those it had before some were added."""
+    added = ADDED.get(name, ())
+    before = pa.schema([field for field in TABLES[name] if field.name not in added])
+    return [TABLES[name], before] if added else [TABLES[name]]
+
+
+def completed(table: pa.Table, name: str) -> pa.Table:
+    """Return a table that was checked with all its columns, and none of a file's metadata."""
+    table = table.replace_schema_metadata(None)
+    for field in TABLES[name]:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table
 
 
 def replaced(metadata: dict[str, str], where: str) -> list[str]:

@@ -93,7 +93,7 @@ def decode(
         ) from error
     metadata = schema.check(table.schema, name, where)
     metadata.pop(sealed.KEY, None)
-    return table.replace_schema_metadata(None), metadata
+    return schema.completed(table, name), metadata
 
 
 def write_single(

@@ -35,7 +35,8 @@ from pipeline.retrying import STATE, Retry, pending
 from pipeline.stage import Rows
 from pipeline.video.errors import VideoError
 from shards.format import NO_PIXELS, Sample
-from shards.read import file_sha256, scan
+from shards.hashed import HashedFile
+from shards.read import scan_file
 from shards.write import Written, shard_path, shard_row, write_shard
 
 
@@ -208,15 +209,17 @@ class PackShard:
             jobs = {clip.clip_id: clip for clip in job.clips}
             found: dict[str, list[Sample]] = {}
             rows: list[dict[str, Any]] = []
-            for sample, row in scan(path, job.shard, self.settings.spec):
-                clip = jobs.get(sample.clip_id)
-                if clip is None or not made_for(sample, clip):
-                    return None
-                # What is kept of it is not its pixels: those of a whole shard are too many.
-                light = dataclasses.replace(sample, pixels=NO_PIXELS)
-                found.setdefault(clip.clip_id, []).append(light)
-                rows.append(row)
-        except ValueError:
+            with HashedFile(path) as file:
+                for sample, row in scan_file(file, job.shard, self.settings.spec):
+                    clip = jobs.get(sample.clip_id)
+                    if clip is None or not made_for(sample, clip):
+                        return None
+                    # What is kept of it is not its pixels: those of a whole shard are too many.
+                    light = dataclasses.replace(sample, pixels=NO_PIXELS)
+                    found.setdefault(clip.clip_id, []).append(light)
+                    rows.append(row)
+                digests = file.digests()
+        except (ValueError, OSError):
             return None
         rest = tuple(clip for clip in job.clips if clip.clip_id not in found)
         kept = [clip for clip in job.clips if clip.clip_id in found]
@@ -241,8 +244,7 @@ class PackShard:
             job.shard,
             job.split,
             len(rows),
-            path.stat().st_size,
-            file_sha256(path),
+            digests,
             self.settings.spec,
             job.generation,
             versions,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ import xxhash
 from manifests.spec import ClipSpec
 from manifests.storage import Storage, Writer
 from shards.format import BLOCK, EXTENSION, NPY_HEADER, Sample, members, padded
+from shards.hashed import Digests, Hashing
 
 FOLDER = "shards"
 _CHUNK = 1 << 20
@@ -47,7 +47,7 @@ class _Digesting:
 
     def __init__(self) -> None:
         self.out: Writer | None = None
-        self.sha256, self.bytes = hashlib.sha256(), 0
+        self.hashing = Hashing()
         self._waiting = bytearray()
 
     def write(self, data: bytes) -> int:
@@ -66,8 +66,7 @@ class _Digesting:
             self._waiting.clear()
 
     def _pass(self, data: bytes) -> None:
-        self.sha256.update(data)
-        self.bytes += len(data)
+        self.hashing.update(data)
         assert self.out is not None
         self.out.write(data)
 
@@ -106,8 +105,8 @@ def write_shard(
         sink.flush()
     if not rows:
         return None
-    digest = sink.sha256.hexdigest()
-    row = shard_row(shard, split, len(rows), sink.bytes, digest, spec, generation, versions)
+    digests = sink.hashing.digests()
+    row = shard_row(shard, split, len(rows), digests, spec, generation, versions)
     return Written(row, rows)
 
 
@@ -120,8 +119,7 @@ def shard_row(
     shard: str,
     split: str,
     samples: int,
-    size: int,
-    sha256: str,
+    digests: Digests,
     spec: ClipSpec,
     generation: int,
     versions: dict[str, str],
@@ -131,11 +129,12 @@ def shard_row(
         "shard": shard,
         "split": split,
         "samples": samples,
-        "bytes": size,
-        "sha256": sha256,
+        "bytes": digests.bytes,
+        "sha256": digests.sha256,
         "spec": spec.digest,
         "generation": generation,
         "versions": json.dumps(versions | own_versions(), sort_keys=True),
+        "xxh3": digests.xxh3,
     }
 
 

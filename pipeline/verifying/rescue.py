@@ -54,13 +54,14 @@ def rows_of(dataset: Dataset, found: Tables, name: str) -> dict[str, list[dict[s
         with fetched as path, HashedFile(path) as file:
             for sample, row in scan_file(file, name, dataset.spec):
                 scanned.append((_light(sample), row))
-            size, sha256 = file.size, file.sha256()
+            digests = file.digests()
     except (ValueError, OSError) as error:
         raise Unsound(f"it is damaged ({error})") from error
     mine = pc.field("shard") == name
     rows = [row for _, row in scanned]
     for old in found.rows["shards"].filter(mine).to_pylist():
-        if (old["bytes"], old["sha256"], old["samples"]) != (size, sha256, len(rows)):
+        now = (digests.bytes, digests.sha256, old["xxh3"] and digests.xxh3, len(rows))
+        if (old["bytes"], old["sha256"], old["xxh3"], old["samples"]) != now:
             raise Unsound("its row says otherwise")
         _require_same(found, name, rows)
         return {"shards": [], "samples": rows}
@@ -68,7 +69,7 @@ def rows_of(dataset: Dataset, found: Tables, name: str) -> dict[str, list[dict[s
     _require_asked(found, name, scanned)
     split, generation = _planned(dataset, name)
     versions = _versions(found, name)
-    row = shard_row(name, split, len(rows), size, sha256, dataset.spec, generation, versions)
+    row = shard_row(name, split, len(rows), digests, dataset.spec, generation, versions)
     return {"shards": [row], "samples": rows}
 
 

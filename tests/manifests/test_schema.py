@@ -52,6 +52,23 @@ def test_other_columns_are_refused() -> None:
             tables.decode("pack", _parquet(wrong.replace_schema_metadata(marks)), "here")
 
 
+def test_a_table_from_before_a_column_was_added_reads_it_as_null() -> None:
+    columns = {
+        field.name: pa.array(["a" if pa.types.is_string(field.type) else 1], field.type)
+        for field in schema.SHARDS
+        if field.name != "xxh3"
+    }
+    marks = {"clipmill.table": "shards", "clipmill.schema": "1"}
+    fields = [schema.SHARDS.field(name) for name in columns]
+    before = pa.table(columns, schema=pa.schema(fields, marks))
+    table, _ = tables.decode("shards", _parquet(before), "here")
+    assert table.schema == schema.SHARDS
+    assert table.drop_columns(["xxh3"]).equals(before.replace_schema_metadata(None))
+    assert table["xxh3"].to_pylist() == [None]
+    now = tables.from_rows("shards", [table.to_pylist()[0] | {"xxh3": "0" * 16}])
+    assert pa.concat_tables([table, now])["xxh3"].to_pylist() == [None, "0" * 16]
+
+
 def test_metadata_that_is_no_text_is_refused() -> None:
     wrong = EMPTY["pack"].replace_schema_metadata({b"clipmill.table": b"\xff\xfe"})
     with pytest.raises(ClipmillError):

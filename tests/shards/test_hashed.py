@@ -4,10 +4,11 @@ import hashlib
 import os
 from pathlib import Path
 
+import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.hashed import HashedFile
+from shards.hashed import Digests, HashedFile
 
 DATA = bytes(range(256)) * 9
 JUMPS = st.lists(
@@ -31,5 +32,6 @@ def test_any_way_of_reading(tmp_path_factory, jumps: list[tuple[str, int, int]])
             else:
                 assert file.seek(number, whence) == plain.seek(number, whence)
             assert file.tell() == plain.tell()
-        assert file.sha256() == hashlib.sha256(DATA).hexdigest()
-        assert file.sha256() == hashlib.sha256(DATA).hexdigest()
+        sha256, xxh3 = hashlib.sha256(DATA).hexdigest(), xxhash.xxh3_64_hexdigest(DATA)
+        assert file.digests() == Digests(len(DATA), sha256, xxh3)
+        assert file.digests().sha256 == sha256

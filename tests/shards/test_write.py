@@ -85,6 +85,7 @@ def test_large_pieces_pass_through_and_the_bytes_are_tarfiles_own(tmp_path, samp
     written = write_shard(LocalStorage(tmp_path), "s.tar", "train", 0, clips, spec, {})
     data = (tmp_path / "shards/s.tar").read_bytes()
     assert written.shard["sha256"] == hashlib.sha256(data).hexdigest()
+    assert written.shard["xxh3"] == xxhash.xxh3_64_hexdigest(data)
     assert written.shard["bytes"] == len(data) == -(-len(data) // 10240) * 10240
     again = io.BytesIO()
     with (

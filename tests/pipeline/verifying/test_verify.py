@@ -139,6 +139,17 @@ def test_a_sample_that_is_not_in_its_shard_or_has_another_label(root: Path) -> N
     assert "differs from its row in ['label_id']" in whats
 
 
+def test_another_xxh3_is_seen_and_rows_of_before_have_none(root: Path) -> None:
+    dataset = Dataset.open(str(root))
+    rows = dataset.parts("shards").to_pylist()
+    for part in (root / "manifests" / "shards").iterdir():
+        part.unlink()
+    rows[0]["xxh3"], rows[1]["xxh3"] = None, "0" * 16
+    dataset.append("shards", rows)
+    [found] = problems(root)
+    assert found["where"] == f"shards/{rows[1]['shard']}" and "its xxh3 is not" in found["what"]
+
+
 def test_a_changed_spec_is_named(root: Path) -> None:
     path = root / "dataset.toml"
     path.write_text(path.read_text().replace("rate = 2.0", "rate = 3.0"))
