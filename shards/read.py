@@ -37,6 +37,7 @@ from shards.format import (
     npy_header,
     padded,
 )
+from shards.header import DIGEST, require_header
 from shards.write import sample_row, shard_path
 
 OPEN_SHARDS = 256
@@ -61,38 +62,37 @@ class ShardReader:
         sizes = dict(zip(shards["shard"].to_pylist(), shards["bytes"].to_pylist(), strict=True))
         return cls(dataset.storage, dataset.spec, sizes)
 
-    def pixels(self, shard: str, offset: int, nbytes: int, xxh3: str, clip: str) -> NDArray:
+    def pixels(self, shard: str, offset: int, nbytes: int, xxh3: str, key: str) -> NDArray:
         """Return a clip as uint8 (T, H, W, C); raw clips are read-only views of the map.
 
         Raises:
             ClipmillError: missing shard, wrong size, header or digest; names shard and clip.
         """
-        payload = self.payload(shard, offset, nbytes, xxh3, clip)
+        payload = self.payload(shard, offset, nbytes, xxh3, key)
         try:
             return decode_pixels(payload, self._spec.codec, self._spec)
         except ValueError as error:
-            raise _damaged(shard, clip, str(error)) from error
+            raise _damaged(shard, key, str(error)) from error
 
-    def payload(self, shard: str, offset: int, nbytes: int, xxh3: str, clip: str) -> memoryview:
+    def payload(self, shard: str, offset: int, nbytes: int, xxh3: str, key: str) -> memoryview:
         """Return a clip's bytes as they are stored: raw pixels, or a jpeg strip.
 
         Raises:
             ClipmillError: as `pixels`, but a strip is not decoded.
         """
         view = memoryview(self._map(shard))
+        try:
+            require_header(view, offset, nbytes, key, self._spec)
+        except ValueError as error:
+            raise _damaged(shard, key, str(error)) from error
         payload = view[offset : offset + nbytes]
-        if len(payload) != nbytes or offset < 0:
-            raise _damaged(shard, clip, f"bytes {offset}+{nbytes} lie outside the shard")
-        raw = self._spec.codec == "raw"
-        if raw and view[offset - NPY_HEADER : offset] != npy_header(self._spec.shape):
-            raise _damaged(shard, clip, "no .npy header of its shape stands before its pixels")
         if (shard, offset) not in self._checked:
             if xxhash.xxh3_64_hexdigest(payload) != xxh3:
-                raise _damaged(shard, clip, "its bytes do not have the digest of its row")
+                raise _damaged(shard, key, DIGEST)
             self._checked.add((shard, offset))
         return payload
 
-    def about(self, shard: str, offset: int, nbytes: int, clip: str) -> dict[str, Any]:
+    def about(self, shard: str, offset: int, nbytes: int, key: str) -> dict[str, Any]:
         """Return what the JSON beside a clip's pixels says of it.
 
         Raises:
@@ -100,9 +100,9 @@ class ShardReader:
         """
         view = memoryview(self._map(shard))
         try:
-            return read_about(view, clip, offset, nbytes, self._spec.codec)
+            return read_about(view, key, offset, nbytes, self._spec.codec)
         except ValueError as error:
-            raise _damaged(shard, clip, str(error)) from error
+            raise _damaged(shard, key, str(error)) from error
 
     def _map(self, shard: str) -> mmap.mmap:
         found = self._maps.get(shard)
@@ -144,9 +144,9 @@ class _Open(NamedTuple):
     copy: contextlib.ExitStack
 
 
-def _damaged(shard: str, clip: str, what: str) -> ClipmillError:
+def _damaged(shard: str, key: str, what: str) -> ClipmillError:
     return ClipmillError(
-        f"shard {shard}, clip {clip}: {what}. Run `clipmill verify --root DIR` to see all "
+        f"shard {shard}, clip {key}: {what}. Run `clipmill verify --root DIR` to see all "
         "damage; put the shard back from a copy or pack into a new folder."
     )
 

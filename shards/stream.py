@@ -182,7 +182,7 @@ class Stream:
                 int(table.offsets[row]),
                 int(table.nbytes[row]),
                 table.xxh3[row],
-                table.clip_ids[row],
+                table.keys[row],
             )
             time, top, left = starts[place], tops[place], lefts[place]
             out[place] = clip[

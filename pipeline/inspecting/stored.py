@@ -106,7 +106,7 @@ class Shelf:
             ClipmillError: the shard is missing or damaged; the message names shard and clip.
         """
         shard, offset, nbytes = row["shard"], row["offset"], row["nbytes"]
-        pixels = self._reader.pixels(shard, offset, nbytes, row["xxh3"], row["clip_id"])
+        pixels = self._reader.pixels(shard, offset, nbytes, row["xxh3"], row["key"])
         about = self._reader.about(shard, offset, nbytes, row["key"])
         problem = _problem(about, self._spec.frames)
         if problem:

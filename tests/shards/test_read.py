@@ -40,7 +40,7 @@ def reader(tmp_path: Path, spec: ClipSpec, written: Written) -> ShardReader:
 
 
 def fetch(found: ShardReader, row: dict[str, Any]) -> np.ndarray:
-    return found.pixels(row["shard"], row["offset"], row["nbytes"], row["xxh3"], row["clip_id"])
+    return found.pixels(row["shard"], row["offset"], row["nbytes"], row["xxh3"], row["key"])
 
 
 def test_webdataset_tar_and_offsets_read_the_same(
@@ -124,11 +124,12 @@ def test_damaged_headers_and_rows_are_named(
     row = written.samples[1]
     found = reader(tmp_path, spec, written)
     for wrong, words in (
-        ({"offset": row["offset"] + 512}, "no .npy header"),
-        ({"offset": 3}, "no .npy header"),
+        ({"offset": row["offset"] + 512}, "no tar header of two-2.npy"),
+        ({"offset": 3}, "outside the shard"),
+        ({"offset": written.samples[0]["offset"]}, "but one of 'one-1.npy'"),
         ({"offset": -5}, "outside the shard"),
         ({"offset": 10**9}, "outside the shard"),
-        ({"nbytes": row["nbytes"] - 1}, "digest"),
+        ({"nbytes": row["nbytes"] - 1}, "tar header of two-2.npy is not of"),
         ({"nbytes": 10**9}, "outside the shard"),
         ({"xxh3": "0" * 16}, "digest"),
     ):
