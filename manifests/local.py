@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from manifests import disk
+from manifests.content import Content
 from manifests.errors import ClipmillError, StoppedError
 from manifests.leftovers import TEMPORARY, abandoned, temporary_name
 from manifests.storage import Writer
@@ -229,7 +230,9 @@ class LocalStorage:
         return any(names for _, _, names in os.walk(self._path(folder)))
 
     @contextlib.contextmanager
-    def fetched(self, path: str, *, anew: bool = False) -> Iterator[Path]:
+    def fetched(
+        self, path: str, *, anew: bool = False, content: Content | None = None
+    ) -> Iterator[Path]:
         """Give the file itself."""
         yield self._path(path)
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
+from manifests.content import ChangedError
 from manifests.objectclient import patience
 from manifests.objecterrors import is_final, telling
 
 CHUNK = 8 << 20  # of a transfer; below S3's 10,000 parts up to 80 GB
 _PAUSE_S, _LONGEST_S = 0.1, 5.0
 T = TypeVar("T")
-
-
-class Changed(Exception):
-    """The object became another one while it was fetched."""
 
 
 def asked(root: str, request: Callable[[], T]) -> T:
@@ -41,31 +39,44 @@ def asked(root: str, request: Callable[[], T]) -> T:
             pause = min(2 * pause, _LONGEST_S)
 
 
-def fetching(store: Any, root: str, key: str, found: Any) -> Callable[[int], None]:
+def fetching(
+    store: Any, root: str, key: str, size: int, tag: str | None = None
+) -> Callable[[int], None]:
     """Return what writes an object's bytes to a descriptor, a request for each chunk.
 
-    `found` is what a look at the object gave; Changed is raised where it is no longer that.
+    `tag` is the ETag that a look at the object gave; without one, all must have the first chunk's.
+    Raises (from what is returned) FileNotFoundError where it is not there, ChangedError where it is
+    not of this size and tag, or no longer.
     """
-    from obstore.exceptions import PreconditionError
-
-    same = {"if_match": found["e_tag"]} if found["e_tag"] else {}
 
     def fetch(fd: int) -> None:
-        for start in range(0, found["size"], CHUNK):
-            wanted: Any = {"range": (start, min(start + CHUNK, found["size"])), **same}
-
-            def request(wanted: Any = wanted) -> bytes | None:
-                try:
-                    return bytes(store.get(key, options=wanted).bytes())
-                except (PreconditionError, FileNotFoundError):
-                    return None
-
-            data = asked(root, request)
-            if data is None:
-                raise Changed
+        same, start = tag, 0
+        while start < size or start == 0:
+            wanted: dict[str, Any] = {"range": (start, min(start + CHUNK, size))} if size else {}
+            if same:
+                wanted["if_match"] = same
+            found, data = asked(f"{root}/{key}", partial(_chunk, store, key, wanted))
+            if found["size"] != size:
+                raise ChangedError(f"{found['size']} bytes; expected {size}")
+            same = found["e_tag"]
             os.pwrite(fd, data, start)
+            start += max(1, len(data))
 
     return fetch
+
+
+def _chunk(store: Any, key: str, wanted: dict[str, Any]) -> tuple[Any, bytes]:
+    from obstore.exceptions import GenericError, PreconditionError
+
+    try:
+        found = store.get(key, options=wanted)
+    except PreconditionError as error:
+        raise ChangedError("it changed while it was fetched") from error
+    except GenericError as error:
+        if "status code: 416" in str(error):
+            raise ChangedError("it is empty") from error
+        raise
+    return found.meta, bytes(found.bytes())
 
 
 def version_of(found: Any, size: int) -> str:

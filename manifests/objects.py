@@ -12,14 +12,16 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from manifests import scratch
+from manifests.content import ChangedError, Content
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
 from manifests.objectclient import client
-from manifests.objectrequests import CHUNK, Changed, asked, fetching, version_of
+from manifests.objectrequests import CHUNK, asked, fetching, version_of
 from manifests.storage import Writer
 
 AT_ONCE = 4  # parts of an upload
@@ -160,23 +162,36 @@ class ObjectStorage:
         return bool(found) or self._work.holds(folder)
 
     @contextlib.contextmanager
-    def fetched(self, path: str, *, anew: bool = False) -> Iterator[Path]:
-        """Give a copy of a file on this machine, of its present version, that stays for the block.
+    def fetched(
+        self, path: str, *, anew: bool = False, content: Content | None = None
+    ) -> Iterator[Path]:
+        """Give a copy of a file on this machine, that stays for the block.
 
-        Costs a request where the copy is there already.
+        Of its present version, which costs a request where the copy is there already; or of a
+        known content, which costs none.
         """
         if anew:
-            self._scratch.forget(self._cached(path))
+            self._scratch.forget(self._cached(path), content)
         with contextlib.ExitStack() as held:
-            place = self._work.place(path)  # nothing is there unless it is being downloaded
-            while found := self._head(path):
-                version = version_of(found, found["size"])
-                fetch = fetching(self._store, self.root, self._key(path), found)
-                copy = self._scratch.copy(self._cached(path), version, found["size"], fetch)
-                with contextlib.suppress(Changed):
-                    place = held.enter_context(copy)
-                    break
+            find = self._present if content is None else partial(self._known, content)
+            try:
+                place = find(path, held)
+            except FileNotFoundError:
+                place = self._work.place(path)  # nothing is there unless it is being downloaded
             yield place
+
+    def _known(self, content: Content, path: str, held: contextlib.ExitStack) -> Path:
+        fetch = fetching(self._store, self.root, self._key(path), content.size)
+        return held.enter_context(self._scratch.copy_of(content, self._cached(path), fetch))
+
+    def _present(self, path: str, held: contextlib.ExitStack) -> Path:
+        while found := self._head(path):
+            size, key = found["size"], self._key(path)
+            fetch = fetching(self._store, self.root, key, size, found["e_tag"])
+            copy = self._scratch.copy(self._cached(path), version_of(found, size), size, fetch)
+            with contextlib.suppress(ChangedError, FileNotFoundError):
+                return held.enter_context(copy)
+        raise FileNotFoundError(path)
 
     def free(self) -> None:
         """Nobody tells how much a store will take."""

@@ -12,6 +12,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from manifests.held import Held
+
+STEP = 8 << 20  # by which a file of unknown size takes room
 _LOW = 0.9  # of the bound: how far the folder is emptied when it is full
 
 
@@ -36,12 +39,12 @@ class Room:
     @contextlib.contextmanager
     def counting(self) -> Iterator[None]:
         """Hold the lock under which room is given."""
-        fd = os.open(self.place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = Held(self.place / "lock", os.O_RDWR | os.O_CREAT)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            fcntl.flock(lock.fd, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(fd)
+            lock.close()
 
     def _total(self) -> int:
         """Return the bytes given so far: never too few, for they are counted before they come."""
@@ -57,7 +60,7 @@ class Room:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
                     now = entry.stat()
-                    used = 0.0 if entry.name.startswith(".") else now.st_mtime
+                    used = 0.0 if entry.name.startswith(".") else now.st_atime
                     found.append((used, now.st_size, Path(entry.path)))
         return sorted(found)
 
@@ -73,17 +76,42 @@ class Room:
         return total
 
 
+class Growing:
+    """A file of the scratch folder that is being written."""
+
+    def __init__(self, room: Room, path: Path, file: Held) -> None:
+        self.path = path
+        self._given, self._file, self._size, self._room = room, file, 0, 0
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Append `data` and return its length."""
+        view, whole = memoryview(data).cast("B"), memoryview(data).nbytes
+        end = self._size + whole
+        if end > self._room:
+            self._room = end + min(STEP, self._given.most // 16)
+            self._given.take(self._file.fd, self._room)
+        while len(view):
+            view = view[os.pwrite(self._file.fd, view, end - len(view)) :]
+        self._size = end
+        return whole
+
+    def finish(self) -> int:
+        """Cut the file to what was written and return how much that is."""
+        self._given.take(self._file.fd, self._size)
+        return self._size
+
+
 def _removed(path: Path) -> bool:
     """Remove a file unless somebody holds it; whether it is gone."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = Held(path, os.O_RDONLY)
     except OSError:
         return not path.exists()
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink(missing_ok=True)
     except OSError:
         return False
     finally:
-        os.close(fd)
+        file.close()
     return True

@@ -1,11 +1,12 @@
 """Copies of a store's files on this machine: one bounded folder for all roots and processes.
 
-Whole files have names that are hashes of root, path and version, so a changed object is another
-file. A file that is being made is empty space of its final size under a name with a dot, locked by
-its maker, and gets its name once it is synced. What is read is locked too (flock, which ends with
-the process); what nobody holds may be removed, the least recently used first. Only where all that
-is left is held does the folder grow beyond its bound. Costs two locks and a sync a file fetched,
-some microseconds one that is there; removing lists the folder (10,000 files: 30 ms).
+Whole files have names that are hashes of their content where it is known, so that a shard of two
+roots is one copy; else of root, path and version, so that a changed object is another file. A file
+that is being made is empty space of its final size under a name with a dot, locked by its maker,
+and gets its name once it is synced. What is read is locked too (flock, which ends with the process
+and is not a forked child's); what nobody holds may be removed, the least recently used first. Only
+where all that is left is held does the folder grow beyond its bound. Costs two locks and a sync a
+file fetched, some microseconds one that is there; removing lists the folder (10,000: 30 ms).
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from manifests.content import Content, checked
 from manifests.errors import ClipmillError
+from manifests.held import Held
 from manifests.local import stopping
-from manifests.room import Room
+from manifests.room import Growing, Room
 
 FOLDER, BOUND = "CLIPMILL_SCRATCH", "CLIPMILL_SCRATCH_GB"
 DEFAULT_GB = 20.0
-STEP = 8 << 20  # by which a file of unknown size takes room
 
 
 def folder() -> Path:
@@ -59,16 +62,34 @@ class Scratch:
         self._room = Room(place, most)
         self._files = self._room.files
 
-    @contextlib.contextmanager
     def copy(
         self, key: str, version: str, size: int, fetch: Callable[[int], None]
-    ) -> Iterator[Path]:
-        """Give the copy of a file, which stays for the block.
+    ) -> contextlib.AbstractContextManager[Path]:
+        """Give the copy of a version of a file, which stays for the block.
 
         `fetch` writes the bytes to a descriptor where there is none yet; while one process
         fetches, others that want the same file wait for it.
         """
-        path = self._path(key, version)
+        return self._copy(self._path(key, version), size, fetch)
+
+    def copy_of(
+        self, content: Content, key: str, fetch: Callable[[int], None]
+    ) -> contextlib.AbstractContextManager[Path]:
+        """Give a copy of known content, wherever it came from; it stays for the block.
+
+        As `copy`. What `fetch` wrote is held against the digest before it gets its name, and
+        fetched once more if it is another; a copy of a version of `key` that has it is taken.
+
+        Raises (from the block's beginning):
+            ClipmillError: twice the bytes were others; names `key`.
+        """
+        path = self._of_content(content, key)
+        if not path.exists():
+            self._adopt(content, key, path)
+        return self._copy(path, content.size, checked(fetch, content, key))
+
+    @contextlib.contextmanager
+    def _copy(self, path: Path, size: int, fetch: Callable[[int], None]) -> Iterator[Path]:
         with stopping(str(path), f"the scratch folder {self.place} ({FOLDER})"):
             held = self._hold(path)
             while held is None:
@@ -77,48 +98,66 @@ class Scratch:
         try:
             yield path
         finally:
-            os.close(held)
+            held.close()
 
     def _path(self, key: str, version: str) -> Path:
         return self._files / f"{named(key)}-{named(version)[:12]}{PurePosixPath(key).suffix}"
 
-    def _hold(self, path: Path) -> int | None:
+    def _of_content(self, content: Content, key: str) -> Path:
+        return self._files / f"{content.name}{PurePosixPath(key).suffix}"
+
+    def _adopt(self, content: Content, key: str, path: Path) -> None:
+        """Give a copy of a version of a file the name of its content, where that is the same."""
+        for old in self._files.glob(f"{named(key)}-*"):
+            held = self._hold(old)
+            if held is None:
+                continue
+            try:
+                if content.difference(held.fd) is None:
+                    with contextlib.suppress(FileNotFoundError):
+                        old.rename(path)
+                    return
+            finally:
+                held.close()
+
+    def _hold(self, path: Path) -> Held | None:
         """Lock a copy against removal and return what holds it; None where there is none."""
         try:
-            held = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            held = Held(path, os.O_RDONLY)
         except FileNotFoundError:
             return None
-        fcntl.flock(held, fcntl.LOCK_SH)
-        if not os.fstat(held).st_nlink:  # removed between the two
-            os.close(held)
+        fcntl.flock(held.fd, fcntl.LOCK_SH)
+        now = os.fstat(held.fd)
+        if not now.st_nlink:  # removed between the two
+            held.close()
             return None
         with contextlib.suppress(OSError):
-            os.utime(held)  # its last use
+            os.utime(held.fd, ns=(time.time_ns(), now.st_mtime_ns))  # its last use
         return held
 
     def _make(self, path: Path, size: int, fetch: Callable[[int], None]) -> None:
         """Fetch a file, unless another process has done so while this one waited for it."""
         self._files.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
-        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = Held(part, os.O_RDWR | os.O_CREAT)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            mine = os.fstat(fd).st_nlink and _same(fd, part)
+            fcntl.flock(file.fd, fcntl.LOCK_EX)
+            mine = os.fstat(file.fd).st_nlink and _same(file.fd, part)
             if not mine or path.exists():
                 if mine:
                     part.unlink(missing_ok=True)
                 return
-            os.ftruncate(fd, 0)
+            os.ftruncate(file.fd, 0)
             try:
-                self._room.take(fd, size)
-                fetch(fd)
-                os.fsync(fd)
+                self._room.take(file.fd, size)
+                fetch(file.fd)
+                os.fsync(file.fd)
                 part.rename(path)
             except BaseException:
                 part.unlink(missing_ok=True)
                 raise
         finally:
-            os.close(fd)
+            file.close()
 
     @contextlib.contextmanager
     def growing(self) -> Iterator[Growing]:
@@ -127,56 +166,34 @@ class Scratch:
             self._files.mkdir(parents=True, exist_ok=True)
             path = self._files / f".{uuid.uuid4().hex}.tmp"
             with self._room.counting():  # under which nothing is removed that is not locked yet
-                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                fcntl.flock(fd, fcntl.LOCK_EX)
+                file = Held(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+                fcntl.flock(file.fd, fcntl.LOCK_EX)
             try:
-                yield Growing(self._room, path, fd)
+                yield Growing(self._room, path, file)
             finally:
-                path.unlink(missing_ok=True)
-                os.close(fd)
+                if file.fd >= 0:  # not in a child that was forked meanwhile
+                    path.unlink(missing_ok=True)
+                file.close()
 
     def keep(self, file: Path, key: str, version: str) -> None:
         """Make a whole file of this folder's disk the copy of what was stored under `key`."""
         self._files.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):  # then it is fetched when it is wanted
-            fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            kept = Held(file, os.O_RDONLY)
             try:
                 if file.parent != self._files:
-                    self._room.take(fd, os.fstat(fd).st_size, grow=False)
-                os.fsync(fd)
+                    self._room.take(kept.fd, os.fstat(kept.fd).st_size, grow=False)
+                os.fsync(kept.fd)
                 file.rename(self._path(key, version))
             finally:
-                os.close(fd)
+                kept.close()
 
-    def forget(self, key: str) -> None:
+    def forget(self, key: str, content: Content | None = None) -> None:
         """Remove all copies of a file; who reads one goes on with it."""
         for path in self._files.glob(f"{named(key)}-*"):
             path.unlink(missing_ok=True)
-
-
-class Growing:
-    """A file of the scratch folder that is being written."""
-
-    def __init__(self, room: Room, path: Path, fd: int) -> None:
-        self.path = path
-        self._given, self._fd, self._size, self._room = room, fd, 0, 0
-
-    def write(self, data: bytes | memoryview, /) -> int:
-        """Append `data` and return its length."""
-        view, whole = memoryview(data).cast("B"), memoryview(data).nbytes
-        end = self._size + whole
-        if end > self._room:
-            self._room = end + min(STEP, self._given.most // 16)
-            self._given.take(self._fd, self._room)
-        while len(view):
-            view = view[os.pwrite(self._fd, view, end - len(view)) :]
-        self._size = end
-        return whole
-
-    def finish(self) -> int:
-        """Cut the file to what was written and return how much that is."""
-        self._given.take(self._fd, self._size)
-        return self._size
+        if content is not None:
+            self._of_content(content, key).unlink(missing_ok=True)
 
 
 def _same(fd: int, path: Path) -> bool:

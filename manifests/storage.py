@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Protocol
 
+from manifests.content import Content
 from manifests.errors import ClipmillError
 
 
@@ -80,11 +81,18 @@ class Storage(Protocol):
         """Whether any file lies in a folder or below it. At most one request."""
         ...
 
-    def fetched(self, path: str, *, anew: bool = False) -> contextlib.AbstractContextManager[Path]:
+    def fetched(
+        self, path: str, *, anew: bool = False, content: Content | None = None
+    ) -> contextlib.AbstractContextManager[Path]:
         """Give a whole copy of a file on this machine, which stays for the block at least.
 
         A file that is not there gives a path at which nothing is. `anew` takes no copy that was
-        fetched before: for whoever wants to know what the store holds.
+        fetched before: for whoever wants to know what the store holds. What is known of its
+        content is made sure of when a copy is fetched, and spares asking for its version; a file
+        that lies on this machine is given as it is.
+
+        Raises (from the block's beginning):
+            ClipmillError: what came is of another `content`, twice.
         """
         ...
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from manifests import tables
+from manifests.content import Content
 from manifests.errors import ClipmillError, StoppedError
 from manifests.objects import CHUNK, ObjectStorage
 from manifests.storage import open_storage
@@ -123,6 +125,34 @@ def test_a_copy_is_of_the_present_version(store: ObjectStorage, tmp_path: Path) 
         assert path.read_bytes() == b"new"
     store.delete("x.mp4")
     assert not [*(tmp_path / "scratch" / "files").glob("[!.]*")]
+
+
+def test_known_content_costs_a_request_a_chunk_once(
+    store: ObjectStorage, server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(CHUNK + 5)
+    content = Content("xxh3", xxhash.xxh3_64_hexdigest(data), len(data))
+    store.write("0.tar", data)
+    monkeypatch.setenv("CLIPMILL_SCRATCH", str(tmp_path / "another machine"))
+    proxy = FaultyProxy(server.port)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+    other = ObjectStorage(store.root)
+    for _ in range(3):
+        with other.fetched("0.tar", content=content) as path:
+            assert path.read_bytes() == data
+    assert proxy.requests == 2
+    with other.fetched("missing.tar", content=content) as path:
+        assert path.read_bytes() == data, "the same content is one copy"
+    for wrong in (b"", data[:-1], data + b"x", data[:-1] + b"x"):
+        store.write("0.tar", wrong)
+        with (
+            pytest.raises(ClipmillError, match=rf"{store.root}/0\.tar: .* fetched twice"),
+            other.fetched("0.tar", content=content, anew=True),
+        ):
+            pass
+    with other.fetched("missing.tar", content=content) as path:
+        assert not path.exists()
+    proxy.close()
 
 
 def start(code: str, *args: str) -> subprocess.Popen[str]:

@@ -1,5 +1,6 @@
 """Copies on this machine: bounded, never half, never removed while they are read."""
 
+import hashlib
 import multiprocessing
 import os
 import random
@@ -7,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from manifests import scratch
+from manifests.content import Content
 from manifests.errors import ClipmillError
 from manifests.scratch import Scratch
 
@@ -87,6 +90,91 @@ def die(place: str) -> None:
 
     with Scratch(Path(place), 9 * SIZE).copy("a", "1", SIZE, kill):
         pass
+
+
+def content_of(name: str, kind: str = "xxh3") -> Content:
+    data = bytes_of(name)
+    digest = xxhash.xxh3_64_hexdigest(data) if kind == "xxh3" else hashlib.sha256(data).hexdigest()
+    return Content(kind, digest, SIZE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["xxh3", "sha256"])
+def test_known_content_is_one_copy_whatever_it_is_called(tmp_path: Path, kind: str) -> None:
+    one, counted = Scratch(tmp_path, 9 * SIZE), []
+    a, b = content_of("a", kind), content_of("b", kind)
+    for root in ("s3://x/0.tar", "s3://y/0.tar", "s3://x/0.tar"):
+        with one.copy_of(a, root, fetching("a", counted)) as path:
+            assert path.read_bytes() == bytes_of("a") and path.suffix == ".tar"
+    with one.copy_of(b, "s3://x/0.tar", fetching("b", counted)) as other:
+        assert other.read_bytes() == bytes_of("b") and other != path
+    assert counted == ["a", "b"]
+    one.forget("s3://x/0.tar", a)
+    assert files(tmp_path) == [other]
+
+
+def test_other_bytes_are_fetched_once_more_and_then_refused(tmp_path: Path) -> None:
+    one, turns = Scratch(tmp_path, 9 * SIZE), iter(("b", "a"))
+
+    def in_turn(fd: int) -> None:
+        os.pwrite(fd, bytes_of(next(turns)), 0)
+
+    with one.copy_of(content_of("a"), "s3://x/0.tar", in_turn) as path:
+        assert path.read_bytes() == bytes_of("a")
+    counted: list[str] = []
+    for kind in ("xxh3", "sha256"):
+        wrong = one.copy_of(content_of("c", kind), "s3://x/9.tar", fetching("b", counted))
+        with pytest.raises(ClipmillError, match=f"s3://x/9.tar: its {kind} is .* fetched twice"):
+            wrong.__enter__()
+    assert counted == ["b"] * 4 and files(tmp_path) == [path]
+
+    def longer(fd: int) -> None:
+        os.pwrite(fd, bytes_of("c") + b"x", 0)
+
+    with (
+        pytest.raises(ClipmillError, match=f"{SIZE + 1} bytes; expected {SIZE}"),
+        one.copy_of(content_of("c"), "s3://x/9.tar", longer),
+    ):
+        pass
+
+
+def test_what_was_kept_under_its_version_is_known_by_its_content(tmp_path: Path) -> None:
+    one = Scratch(tmp_path, 9 * SIZE)
+    with one.growing() as file:
+        file.write(bytes_of("a"))
+        file.finish()
+        one.keep(file.path, "s3://x/0.tar", "1")
+    with one.copy_of(content_of("b"), "s3://x/0.tar", fetching("b")) as path:
+        assert path.read_bytes() == bytes_of("b")
+    with one.copy_of(content_of("a"), "s3://x/0.tar", fetching("never")) as path:
+        assert path.read_bytes() == bytes_of("a")
+    assert len(files(tmp_path)) == 2
+
+
+def test_a_forked_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
+    one = Scratch(tmp_path, SIZE)
+    holder = one.copy("held", "1", SIZE, fetching("held"))
+    held = holder.__enter__()
+    told, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(tell)
+        with (tmp_path / "own").open("wb", buffering=0) as own:
+            os.read(told, 1)  # until the parent has looked
+            # Closing what it inherited closes nothing that has got its number since.
+            holder.__exit__(None, None, None)
+            own.write(b"still open")
+        os._exit(0)
+    os.close(told)
+    try:
+        with one.copy("other", "1", SIZE, fetching("other")):
+            assert held.exists(), "the parent's lock went with its child"
+        holder.__exit__(None, None, None)
+        with one.copy("third", "1", SIZE, fetching("third")):
+            assert not held.exists(), "a child still holds what its parent has let go"
+    finally:
+        os.close(tell)
+        assert os.waitpid(child, 0)[1] == 0
+    assert (tmp_path / "own").read_bytes() == b"still open"
 
 
 def work(place: str, seed: int) -> int:

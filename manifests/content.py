@@ -1,0 +1,74 @@
+"""What a file's bytes are known to be: their number and a digest, as a table has them.
+
+Looking costs one pass over the file: 10 GB/s of xxh3, 1.1 GB/s of sha256, from memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import xxhash
+
+from manifests.errors import ClipmillError
+
+CHUNK = 1 << 20
+_STATES: dict[str, Any] = {"xxh3": xxhash.xxh3_64, "sha256": hashlib.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Digest (hexadecimal, of one of two kinds) and bytes of a whole file."""
+
+    kind: Literal["xxh3", "sha256"]
+    digest: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """What a copy of it is called, wherever it came from."""
+        return hashlib.sha256(f"{self.kind} {self.digest} {self.size}".encode()).hexdigest()[:44]
+
+    def difference(self, fd: int) -> str | None:
+        """Return how an open file differs from it; None where it does not."""
+        size = os.fstat(fd).st_size
+        if size != self.size:
+            return f"{size} bytes; expected {self.size}"
+        state, at = _STATES[self.kind](), 0
+        while data := os.pread(fd, CHUNK, at):
+            state.update(data)
+            at += len(data)
+        found = state.hexdigest()
+        if found == self.digest:
+            return None
+        return f"its {self.kind} is {found}; expected {self.digest}"
+
+
+class ChangedError(Exception):
+    """A file became another one while it was fetched, or is not the one that was looked for."""
+
+
+def checked(fetch: Callable[[int], None], content: Content, key: str) -> Callable[[int], None]:
+    """Return a `fetch` that makes sure of what came, and tries once more."""
+
+    def twice(fd: int) -> None:
+        wrong = ""
+        for _ in range(2):
+            try:
+                fetch(fd)
+                what = content.difference(fd)
+            except ChangedError as error:
+                what = str(error)
+            if what is None:
+                return
+            wrong = what
+        raise ClipmillError(
+            f"{key}: {wrong}, as the tables have it; fetched twice. The file was exchanged or "
+            "damaged where it lies, or on its way. Run `clipmill verify --root DIR` there; put "
+            "the file back, or make it again."
+        )
+
+    return twice
