@@ -22,11 +22,13 @@ from typing import Any, NamedTuple, Self
 import xxhash
 from numpy.typing import NDArray
 
+from manifests.content import Content
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec
 from manifests.storage import Storage
 from shards.about import read_about
+from shards.contents import contents
 from shards.format import (
     BLOCK,
     EXTENSION,
@@ -50,17 +52,24 @@ class ShardReader:
     the storage has room for.
     """
 
-    def __init__(self, storage: Storage, spec: ClipSpec, sizes: dict[str, int]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        spec: ClipSpec,
+        sizes: dict[str, int],
+        contents: dict[str, Content] | None = None,
+    ) -> None:
         self._storage, self._spec, self._sizes = storage, spec, sizes
+        self._contents = contents or {}
         self._maps: OrderedDict[str, _Open] = OrderedDict()
         self._checked: set[tuple[str, int]] = set()
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
         """Return a reader of all shards of a dataset; reads their table."""
-        shards = dataset.parts("shards")
-        sizes = dict(zip(shards["shard"].to_pylist(), shards["bytes"].to_pylist(), strict=True))
-        return cls(dataset.storage, dataset.spec, sizes)
+        known = contents(dataset.parts("shards"))
+        sizes = {shard: content.size for shard, content in known.items()}
+        return cls(dataset.storage, dataset.spec, sizes, known)
 
     def pixels(self, shard: str, offset: int, nbytes: int, xxh3: str, key: str) -> NDArray:
         """Return a clip as uint8 (T, H, W, C); raw clips are read-only views of the map.
@@ -112,7 +121,8 @@ class ShardReader:
         expected = self._sizes.get(shard)
         self._make_room(expected or 0)
         with contextlib.ExitStack() as stack:
-            path = stack.enter_context(self._storage.fetched(shard_path(shard)))
+            content = self._contents.get(shard)
+            path = stack.enter_context(self._storage.fetched(shard_path(shard), content=content))
             try:
                 with path.open("rb") as file:
                     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
