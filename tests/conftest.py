@@ -352,17 +352,19 @@ def trained(
 
 @pytest.fixture(scope="session")
 def torchrun() -> Callable[..., subprocess.Popen[str]]:
-    """Start two processes of a program under torchrun, as a user does: a script, its arguments."""
+    """Start processes of a program under torchrun, as a user does: a script, its arguments."""
 
-    def start(script: Path, *args: object) -> subprocess.Popen[str]:
-        options = "--standalone --nproc-per-node=2 --no-python --"
+    def start(
+        script: Path, *args: object, ranks: int = 2, **environment: str
+    ) -> subprocess.Popen[str]:
+        options = f"--standalone --nproc-per-node={ranks} --no-python --"
         launcher = ["-m", "torch.distributed.run", *options.split()]
         return subprocess.Popen(
             [sys.executable, *launcher, sys.executable, str(script), *map(str, args)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)} | environment,
         )
 
     return start
