@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from manifests.cli import Root, Say, app, ends
+from shards.reading_options import ReadingOptions
 
 verbs = app()
 
@@ -40,6 +41,7 @@ def score(
         int, typer.Option(min=1, help="Windows in time of each clip, averaged (1: the middle).")
     ] = 1,
     crops: Annotated[int, typer.Option(help="Places of each window: 1 or 3.")] = 1,
+    reading: ReadingOptions,
     device: Device = "auto",
     say: Say,
 ) -> None:
@@ -51,7 +53,7 @@ def score(
 
     with ends(say, speaks=rank() == 0) as ui, joined(device) as world:
         dataset = Dataset.open(root)
-        how = (batch, out, world, ui, clips, crops)
+        how = (batch, out, world, ui, clips, crops, reading.reading())
         if split_set == ALL:
             report = splits.score_all(dataset, checkpoint, split, *how)
         else:

@@ -6,6 +6,7 @@ memory on rank 0.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from model.metrics import Metrics
 from model.preprocess import Normalise
 from model.world import World
 from shards.plan import PAD
+from shards.reading import Reading
 from shards.stream import Stream
 
 
@@ -45,6 +47,7 @@ def score(
     clips: int = 1,
     crops: int = 1,
     seen: Seen | None = None,
+    how: Reading | None = None,
 ) -> dict[str, Any]:
     """Score a split and return its metrics; rank 0 writes the files.
 
@@ -71,10 +74,12 @@ def score(
         rank=world.rank,
         world=world.size,
         every_view=True,
+        reading=dataclasses.replace(how or Reading(), device=world.device),
     )
     scored = Scored.of(stream.samples)
     metrics = Metrics(len(checkpoint.labels), world.device)
-    logits = _forward(stream, scored, checkpoint, looks, metrics, world, ui)
+    with stream:
+        logits = _forward(stream, scored, checkpoint, looks, metrics, world, ui)
     whole = Metrics(len(checkpoint.labels), world.device)
     whole.merge(world.total(metrics.state()))
     report = {
@@ -130,7 +135,7 @@ def _forward(
     clips = len(scored.clip_ids) if world.first else 0
     logits = np.zeros((clips, len(checkpoint.labels)), np.float16)
     mean = Mean(scored, len(checkpoint.labels)) if world.first and scored.several else None
-    with torch.inference_mode(), ui.progress(len(stream.clip_ids), "score") as progress:
+    with torch.inference_mode(), ui.progress(len(stream.samples), "score") as progress:
         for batch in stream:
             scores = _scores(network, normalise, batch.pixels.to(world.device), looks)
             if not scored.several:

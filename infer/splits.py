@@ -23,6 +23,7 @@ from manifests.seen import read
 from manifests.splitsets import ALL, FINISHED, every
 from model.checkpoint import load
 from model.world import World
+from shards.reading import Reading
 
 MEASURES = {"top1": "top-1", "top5": "top-5", "mean_recall": "mean class recall", "loss": "loss"}
 CHECKPOINTS = ("best.safetensors", "last.safetensors")
@@ -39,6 +40,7 @@ def score_file(
     ui: Ui,
     clips: int,
     crops: int,
+    how: Reading | None = None,
 ) -> dict[str, Any]:
     """Score a split by a checkpoint's file; warn where it has seen the videos, show the result.
 
@@ -50,7 +52,9 @@ def score_file(
         raise no_checkpoint(checkpoint, f"A folder of all runs goes with --split-set {ALL}.")
     weights = load(checkpoint, with_state=False)
     seen = read(checkpoint) if world.first else None
-    report = score(dataset, weights, split, split_set, batch, out, world, ui, clips, crops, seen)
+    report = score(
+        dataset, weights, split, split_set, batch, out, world, ui, clips, crops, seen, how
+    )
     if seen is not None and report["leaks"] is not None:
         where = f"{report['split_set']} of {dataset.name}"
         if text := warning(seen, Overlap(**report["leaks"]), split, where):
@@ -69,6 +73,7 @@ def score_all(
     ui: Ui,
     clips: int,
     crops: int,
+    how: Reading | None = None,
 ) -> dict[str, Any]:
     """Score every split set into OUT/<set> by RUNS/<set>/best (or last) and return the summary.
 
@@ -84,7 +89,7 @@ def score_all(
     for name, file in files.items():
         ui.note(f"{name}: {file}")
         reports[name] = score_file(
-            dataset, file, split, name, batch, out / name, world, ui, clips, crops
+            dataset, file, split, name, batch, out / name, world, ui, clips, crops, how
         )
     report = summary(reports)
     if world.first:

@@ -158,6 +158,11 @@ class Dataset:
             found[clip] = alone[split] if before is None else [*before, split]
         return found
 
+    def clips_of(self, split: str, split_set: str | None) -> pa.Array:
+        """Return the ids of a split's clips in one split set."""
+        chosen = (pc.field("split_set") == self.split_set(split_set)) & (pc.field("split") == split)
+        return self.splits.filter(chosen)["clip_id"].combine_chunks()
+
     def single(self, name: str) -> pa.Table:
         """Return clips, labels or splits as annotate wrote them.
 

@@ -56,6 +56,10 @@ class World:
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return int(tensor.item())
 
+    def sum(self, number: int) -> int:
+        """Return the sum over all ranks of a number, on each rank."""
+        return int(self.total({"": torch.tensor([number], device=self.device)})[""].item())
+
     def wait(self) -> None:
         """Wait until every rank is here."""
         if self.size > 1:

@@ -1,61 +1,43 @@
 """Batches of clips from the shards of one split: exact, deterministic, resumable.
 
-A clip is copied once, from the memory map straight into a reused batch buffer, cut to the window
-the network takes (about 0.1 ms for 16x112x112 of 32x128x128). The order is shards/plan.py's: each
-clip once an epoch, the same global batches for any number of ranks. `state_dict` is a handful of
-plain numbers and advances when a batch has been consumed.
+The order is shards/plan.py's: each clip once an epoch, the same global batches for any number of
+ranks and workers. Clips are copied once, from the mapped shard into memory that is used again and
+again (shards/batches.py). `state_dict` is a handful of plain numbers and advances when a batch has
+been consumed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
 
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
-from manifests.spec import CHANNELS, Window
+from manifests.spec import Window
 from shards import plan
-from shards.format import UNLABELLED
-from shards.read import ShardReader
+from shards.batches import Batch, Batches
+from shards.device import on_device
+from shards.draws import clip_keys
+from shards.position import Course, Position, required
+from shards.reading import Reading
+from shards.remote import fetching_of, source_of
 from shards.samples import dropped_since, read_samples
 
-_TIME, _TOP, _LEFT, _DEVICE = range(4)
-RANDOM = 8  # numbers drawn for each clip
+REASONS = 20  # of bad samples that are kept to be told
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One rank's share of a global batch; `pixels` is valid until the next batch is asked for.
-
-    pixels uint8 (N, T, H, W, C); labels int64 (N,), -1 where there is none; rows int64 (N,), the
-    sample's place in `Stream.clip_ids`, -1 for padding; random float32 (N, 8) in [0, 1), drawn from
-    (seed, epoch, clip) for augmentation on the device.
-    """
-
-    pixels: torch.Tensor
-    labels: torch.Tensor
-    rows: NDArray[np.int64]
-    random: torch.Tensor
-
-    @property
-    def valid(self) -> torch.Tensor:
-        """Bool (N,): false for padding, which counts for nothing."""
-        return torch.from_numpy(self.rows != plan.PAD)
-
-
-class Stream:
-    """Iterate one split in global batches; each iteration goes on where the state stands.
+class Stream(IterableDataset[Batch]):
+    """Iterate one split in global batches; each iteration goes on where the position stands.
 
     With `train` the order is permuted, windows are drawn and the tail is dropped; without, the
-    order is the table's, windows are centred and the last batch is padded. Of clips with several
-    views the middle one is read, with `every_view` each as a sample of its own. An iteration ends
-    with its epoch; the next one begins the following epoch.
+    order is the table's, windows are centred and the last batch is exact: padded with nothing. Of
+    clips with several views the middle one is read, with `every_view` each as a sample of its own.
+    An iteration ends with its epoch; the next one begins the following epoch. Memory and processes
+    are taken with the first batch and kept until `close`, or until the stream is gone.
     """
 
     def __init__(
@@ -71,27 +53,32 @@ class Stream:
         rank: int = 0,
         world: int = 1,
         every_view: bool = False,
+        tail: plan.Tail | None = None,
+        lanes: int = 1,
+        block: int = plan.BLOCK,
+        reading: Reading | None = None,
     ) -> None:
         window.require_inside(dataset.spec)
         more = {"every_view": True} if every_view else {}
         self.samples = read_samples(dataset, split, split_set, **more)
-        self.tail: plan.Tail = "drop" if train else "pad"
-        count = len(self.samples.clip_ids)
+        self.tail: plan.Tail = tail or ("drop" if train else "exact")
         plan.require_batch(
-            count, global_batch, self.tail, f"split {split!r} of {dataset.storage.root}"
+            len(self.samples),
+            global_batch,
+            self.tail,
+            f"split {split!r} of {dataset.storage.root}",
+            lanes,
         )
         self.window, self.global_batch, self.train, self.seed = window, global_batch, train, seed
-        self.rank, self.world = rank, world
-        self.epoch = self.step = 0
+        self.rank, self.world, self.reading = rank, world, reading or Reading()
         self.digest = self.samples.digest
-        self._spec = dataset.spec
+        self.bad: list[str] = []
+        self._course = Course(self.digest, seed, global_batch, block, lanes)
+        self._position = Position(laid=global_batch)
+        self._dataset = dataset
         self._dropped_since = partial(dropped_since, dataset, split, split_set)
-        self._keys = plan.clip_keys(self.samples.clip_ids)
-        self._reader = ShardReader.of(dataset)
-        share = -(-global_batch // world)
-        self._buffer = torch.empty(
-            (share, window.frames, window.height, window.width, CHANNELS), dtype=torch.uint8
-        )
+        self._batches: Batches | None = None
+        self._turn = 0
 
     @property
     def clip_ids(self) -> list[str]:
@@ -99,53 +86,120 @@ class Stream:
         return self.samples.clip_ids
 
     @property
+    def epoch(self) -> int:
+        """The epoch that is read, from 0."""
+        return self._position.epoch
+
+    @property
+    def step(self) -> int:
+        """Global batches of this epoch that were handed out."""
+        return self._position.step
+
+    @property
+    def progress(self) -> int:
+        """Global batches handed out since the first epoch began, as if all had had this size."""
+        at = self._position
+        return at.epoch * self.steps_an_epoch + at.skipped // self.global_batch + at.step
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Steps in an epoch that was not re-cut."""
+        return plan.steps(len(self.samples), self.global_batch, self.tail)
+
+    @property
+    def bad_samples(self) -> int:
+        """Samples of this epoch that were left out as damaged, on all ranks."""
+        return self._position.bad
+
+    @property
     def dropped(self) -> int:
-        """Clips that each epoch leaves out because they fill no batch."""
-        return len(self.clip_ids) - len(self) * self.global_batch if self.tail == "drop" else 0
+        """Clips that this epoch leaves out because they fill no batch."""
+        return self._rest() - len(self) * self.global_batch if self.tail == "drop" else 0
+
+    @property
+    def repeated(self) -> int:
+        """Clips of an epoch's beginning that are read again to fill its last batch."""
+        return plan.repeated(self._rest(), self.global_batch, self.tail)
+
+    def _rest(self) -> int:
+        return len(self.samples) - self._position.skipped
 
     def __len__(self) -> int:
-        """Steps in an epoch."""
-        return plan.steps(len(self.clip_ids), self.global_batch, self.tail)
+        """Steps in this epoch; in one that was re-cut, those after the cut."""
+        return plan.steps(self._rest(), self.global_batch, self.tail)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self._order()
-        while self.step < len(self):
-            rows = plan.batch(order, self.step, self.global_batch, self.rank, self.world)
+        self._turn += 1
+        turn, at = self._turn, self._position
+        rows = plan.shares(
+            self._order()[at.skipped :], self.global_batch, self.rank, self.world, self.tail
+        )
+        coming = self._reader().read(at.epoch, rows[at.step :])
+        for batch, bad in on_device(coming, self.reading.device):
+            if turn != self._turn or at is not self._position:
+                raise ClipmillError(
+                    "this iteration was left for a newer one, or another position was loaded; "
+                    "ask the newest iterator of the stream."
+                )
+            self._count(bad)
             # Counted before it is handed over: whoever saves while working on a batch has it done.
-            self.step += 1
-            yield self._read(rows)
-        self.epoch, self.step = self.epoch + 1, 0
+            at.step += 1
+            yield batch
+        at.next_epoch(self._course)
+
+    def _count(self, bad: list[str]) -> None:
+        """Agree with the other ranks on how many samples were bad, and on whether to go on."""
+        budget = self.reading.bad_samples
+        if not budget:
+            return
+        self.bad = [*self.bad, *bad][:REASONS]
+        self._position.bad += self.reading.agree(len(bad))
+        if self._position.bad > budget:
+            here = f", the first of them here: {self.bad[0]}" if self.bad else ", on other ranks."
+            raise ClipmillError(
+                f"{self._position.bad} bad samples in epoch {self.epoch + 1}, {budget} are allowed"
+                f"{here}"
+            )
+
+    def _reader(self) -> Batches:
+        if self._batches is None:
+            self._batches = Batches(
+                source_of(self._dataset, self.samples),
+                clip_keys(self.clip_ids),
+                self.window,
+                -(-self.global_batch // self.world),
+                len(self),
+                self.seed,
+                self.train,
+                self.reading,
+                fetching_of(self._dataset, self.samples),
+            )
+        return self._batches
+
+    def close(self) -> None:
+        """End the processes that read and free their memory; the next iteration begins anew."""
+        if self._batches is not None:
+            self._batches.close()
+            self._batches = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream stands; the batch handed out last counts as consumed."""
-        return {
-            "version": plan.VERSION,
-            "digest": self.digest,
-            "seed": self.seed,
-            "global_batch": self.global_batch,
-            "epoch": self.epoch,
-            "step": self.step,
-        }
+        return self._position.state(self._course)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state; any number of ranks, but the same data, seed and global batch."""
-        mine = self.state_dict()
-        for key in ("version", "digest", "seed", "global_batch"):
-            if state.get(key) != mine[key]:
-                if key == "digest":
-                    self._require_not_dropped(str(state.get(key)))
-                raise ClipmillError(
-                    f"the saved position was reached with {key} {state.get(key)}, this run has "
-                    f"{mine[key]}. Resume with the same data and options, or start a new run."
-                )
-        for key, most in (("epoch", None), ("step", len(self))):
-            value = state.get(key)
-            if not isinstance(value, int) or value < 0 or (most is not None and value > most):
-                raise ClipmillError(
-                    f"the saved position has {key} {value!r}; expected a whole number from 0"
-                    f"{'' if most is None else f' to {most}'}. Start a new run."
-                )
-        self.epoch, self.step = state["epoch"], state["step"]
+    def load_state_dict(self, state: dict[str, Any], *, recut: bool = False) -> None:
+        """Go on from a state; any number of ranks, but the same data, seed and global batch.
+
+        With `recut` another global batch is taken too: the rest of the epoch is cut anew.
+        """
+        if (digest := state.get("digest")) != self.digest:
+            self._require_not_dropped(str(digest))
+        self._position = required(state, self._course, len(self.samples), recut=recut)
 
     def _require_not_dropped(self, digest: str) -> None:
         """Raise where the list of clips that had this digest has lost some to `drop`."""
@@ -158,38 +212,14 @@ class Stream:
 
     def _order(self) -> plan.Indices:
         if not self.train:
-            return np.arange(len(self.clip_ids), dtype=np.int64)
-        return plan.order(self.samples.shard_of, self.digest, self.seed, self.epoch)
-
-    def _draw(self, rows: NDArray[np.int64], purpose: int, bound: int) -> NDArray[np.int64]:
-        """A number in [0, bound) a sample; for evaluation the middle one."""
-        if not self.train:
-            return np.full(len(rows), bound // 2 if bound else 0)
-        return plan.draws(self._keys[rows], self.seed, self.epoch, purpose, bound)
-
-    def _read(self, rows: NDArray[np.int64]) -> Batch:
-        table, window, spec = self.samples, self.window, self._spec
-        starts = self._draw(rows, _TIME, spec.frames - window.frames + 1)
-        tops = self._draw(rows, _TOP, spec.height - window.height + 1)
-        lefts = self._draw(rows, _LEFT, spec.width - window.width + 1)
-        out = self._buffer.numpy()
-        for place, row in enumerate(rows):
-            if row == plan.PAD:
-                out[place] = 0
-                continue
-            clip = self._reader.pixels(
-                table.shards[table.shard_of[row]],
-                int(table.offsets[row]),
-                int(table.nbytes[row]),
-                table.xxh3[row],
-                table.keys[row],
-            )
-            time, top, left = starts[place], tops[place], lefts[place]
-            out[place] = clip[
-                time : time + window.frames,
-                top : top + window.height,
-                left : left + window.width,
-            ]
-        labels = np.where(rows == plan.PAD, UNLABELLED, table.labels[rows])
-        random = plan.uniforms(self._keys[rows], self.seed, self.epoch, _DEVICE, RANDOM)
-        return Batch(self._buffer, torch.from_numpy(labels), rows, torch.from_numpy(random))
+            return np.arange(len(self.samples), dtype=np.int64)
+        course, at = self._course, self._position
+        return plan.order(
+            self.samples.shard_of,
+            self.digest,
+            self.seed,
+            at.epoch,
+            course.block,
+            course.lanes,
+            at.laid,
+        )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from manifests.cli import Root, Say, app, ends
+from shards.reading_options import ReadingOptions
 
 verbs = app()
 
@@ -55,9 +56,22 @@ def train(
         float, typer.Option(help="Decay a step of averaged weights, such as 0.99 (0: off).")
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    lanes: Annotated[
+        int, typer.Option(help="Parts of the shards that ranks share; a node reads its own.")
+    ] = 1,
+    tail: Annotated[
+        Literal["drop", "pad"], typer.Option(help="Drop clips that fill no batch, or repeat some.")
+    ] = "drop",
+    bad_samples: Annotated[
+        int, typer.Option(min=0, help="Damaged clips an epoch that are left out, not an error.")
+    ] = 0,
+    reading: ReadingOptions,
     save_minutes: Annotated[float, typer.Option(help="Between checkpoints in an epoch.")] = 10.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last one.")] = False,
+    recut: Annotated[
+        bool, typer.Option("--recut", help="Go on with another --batch: cut the epoch anew.")
+    ] = False,
     say: Say,
 ) -> None:
     """Train a network on the shards; under torchrun on many GPUs."""
@@ -97,16 +111,19 @@ def train(
             jitter=jitter,
             ema=ema,
             seed=seed,
+            lanes=lanes,
+            tail=tail,
             save_minutes=save_minutes,
         )
+        how = reading.reading(bad_samples)
         dataset = Dataset.open(root)
         if split_set == ALL:
             options = dataclasses.replace(options, split_set=None)
-            result = splits.train_all(dataset, options, run, world, resume, ui)
+            result = splits.train_all(dataset, options, run, world, resume, ui, how, recut)
             splits.show(result, root, run, ui)
             ui.finish(result)
             return
-        result = loop(dataset, options, Run(run), world, resume, ui)
+        result = loop(dataset, options, Run(run), world, resume, ui, how, recut)
         ui.finish(result)
         kind = "best" if result["best"] else "last"
         command = ["clipmill", "score", "--root", root, "--checkpoint", result[kind]]

@@ -8,6 +8,7 @@ the same number of threads the resumed run is bit-identical to an undisturbed on
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from typing import Any
@@ -20,6 +21,7 @@ from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from model.metrics import Metrics
 from model.world import World
+from shards.reading import Reading
 from train.options import Options
 from train.run import Run
 from train.session import Session, restore, save, start
@@ -30,25 +32,34 @@ MANY_DROPPED = 0.05  # of the clips of train
 
 
 def train(
-    dataset: Dataset, options: Options, run: Run, world: World, resume: bool, ui: Ui
+    dataset: Dataset,
+    options: Options,
+    run: Run,
+    world: World,
+    resume: bool,
+    ui: Ui,
+    how: Reading | None = None,
+    recut: bool = False,
 ) -> dict[str, Any]:
     """Train until `options.epochs` and return the last epoch's line and the checkpoints' paths.
+
+    `how` says how shards are read; with `recut` a resumed run may have another batch.
 
     Raises:
         ClipmillError: data and options that do not fit, a run that is here already.
         KeyboardInterrupt: SIGINT or SIGTERM came; the position is saved.
     """
     going_on = run.require(resume)
-    session = start(dataset, options, run, world, ui)
+    session = start(dataset, options, run, world, ui, how or Reading())
     if going_on:
-        restore(session)
+        restore(session, recut=recut)
     elif world.first:
         run.write_options(options.as_dict())
         if resume:
             ui.note(f"nothing to resume: {run.folder} holds no {run.last.name}; starting anew")
     _say_dropped(session)
     replica = replicate(session.network, world)
-    with Stop() as stop:
+    with contextlib.closing(session), Stop() as stop:
         while session.train.epoch < options.epochs:
             _epoch(session, replica, stop)
     return {
@@ -63,7 +74,7 @@ def train(
 
 def _say_dropped(session: Session) -> None:
     """Tell how many clips an epoch leaves out: always where they are many, else with -v."""
-    dropped, clips = session.train.dropped, len(session.train.clip_ids)
+    dropped, clips = session.train.dropped, len(session.train.samples)
     if dropped:
         text = f"{dropped} of {clips} clips an epoch fill no batch and are left out"
         many = dropped > clips * MANY_DROPPED

@@ -8,18 +8,21 @@ from typing import Any
 
 from manifests.errors import ClipmillError, unknown
 from manifests.spec import ClipSpec, Window
+from shards.plan import Tail
 from train.optim import OPTIMIZERS, SCHEDULES
 
 # What may change between an interrupted run and its continuation without changing the past.
 FREE = ("epochs", "save_minutes")
+TAILS = ("drop", "pad")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """The defaults are the seed's: Adam 1e-4, weight decay 5e-4, plateau by 0.1, batch 8.
 
-    `batch` counts clips per step over all ranks. `frames` and `crop` None take the stored frames
-    and 7/8 of the stored height and width (112 of 128). `model_options` go to `model.build`.
+    `batch` counts clips per step over all ranks; `tail` says what becomes of clips that fill none.
+    `frames` and `crop` None take the stored frames and 7/8 of the stored height and width (112 of
+    128). `model_options` go to `model.build`.
     """
 
     model: str = "r2plus1d"
@@ -43,6 +46,8 @@ class Options:
     jitter: float = 0.0
     ema: float = 0.0
     seed: int = 0
+    lanes: int = 1
+    tail: Tail = "drop"
     save_minutes: float = 10.0
 
     def __post_init__(self) -> None:
@@ -50,6 +55,8 @@ class Options:
             raise unknown("optimizer", self.optimizer, OPTIMIZERS)
         if self.schedule not in SCHEDULES:
             raise unknown("schedule", self.schedule, SCHEDULES)
+        if self.tail not in TAILS:
+            raise unknown("tail", self.tail, TAILS)
         for name, low, high in (
             ("epochs", 1, 100_000),
             ("batch", 1, 1_000_000),
@@ -62,6 +69,7 @@ class Options:
             ("least_area", 0.01, 1.0),
             ("jitter", 0.0, 1.0),
             ("ema", 0.0, 0.999999),
+            ("lanes", 1, 1_000_000),
             ("save_minutes", 0.0, 1e6),
             ("seed", 0, 2**32 - 1),
         ):
@@ -85,12 +93,16 @@ class Options:
         values["crop"] = None if self.crop is None else list(self.crop)
         return values
 
-    def require_same(self, saved: dict[str, Any], where: str) -> None:
-        """Raise where a continued run would differ from what it continues."""
+    def require_same(self, saved: dict[str, Any], where: str, *, recut: bool = False) -> None:
+        """Raise where a continued run would differ from what it continues.
+
+        With `recut` it may have another batch.
+        """
         mine, before = self.as_dict(), Options().as_dict() | saved
         for key, value in mine.items():
-            if key not in FREE and before[key] != value:
+            if key not in FREE and before[key] != value and not (recut and key == "batch"):
+                cure = ", or add --recut" if key == "batch" else ""
                 raise ClipmillError(
                     f"{where} was started with {key} {before[key]!r}, now it is {value!r}. "
-                    "Resume with the same options, or start a new run in another folder."
+                    f"Resume with the same options{cure}, or start a new run in another folder."
                 )

@@ -6,6 +6,7 @@ epoch's counts so far. Keeping one costs the writing of the weights and twice th
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,9 @@ from model.layers import Network
 from model.metrics import Metrics
 from model.preprocess import MEAN, STD, Normalise
 from model.world import World
-from shards.stream import Stream, read_samples
+from shards.reading import Reading
+from shards.samples import read_samples
+from shards.stream import Stream
 from train import average
 from train.optim import OPTIMIZERS
 from train.options import Options
@@ -62,9 +65,17 @@ class Session:
         """The network that is evaluated and kept: the average where there is one."""
         return self.average or self.network
 
+    def close(self) -> None:
+        """End the processes that read shards."""
+        self.train.close()
+        if self.val is not None:
+            self.val.close()
 
-def start(dataset: Dataset, options: Options, run: Run, world: World, ui: Ui) -> Session:
-    """Build network, optimizer and streams.
+
+def start(
+    dataset: Dataset, options: Options, run: Run, world: World, ui: Ui, how: Reading
+) -> Session:
+    """Build network, optimizer and streams, which read shards as `how` says.
 
     Raises:
         ClipmillError: data and options that do not fit.
@@ -77,15 +88,18 @@ def start(dataset: Dataset, options: Options, run: Run, world: World, ui: Ui) ->
         "split_set": options.split_set,
         "rank": world.rank,
         "world": world.size,
+        "reading": dataclasses.replace(how, agree=world.sum, device=world.device),
     }
     if options.batch < world.size:
         raise ClipmillError(f"--batch {options.batch} gives {world.size} processes nothing to do.")
-    stream = Stream(dataset, "train", window, train=True, **reading)
+    stream = Stream(
+        dataset, "train", window, train=True, tail=options.tail, lanes=options.lanes, **reading
+    )
     if (stream.samples.labels < 0).any():
         raise ClipmillError("train holds clips without a label; put them into another split.")
     val = None
     if any("val" in splits for splits in dataset.splits_of(options.split_set).values()):
-        if read_samples(dataset, "val", options.split_set).clip_ids:
+        if len(read_samples(dataset, "val", options.split_set)):
             val = Stream(dataset, "val", window, train=False, **reading)
         else:
             ui.warn(
@@ -131,7 +145,7 @@ def class_weights(stream: Stream, classes: int) -> torch.Tensor:
     """
     counts = torch.bincount(torch.from_numpy(stream.samples.labels), minlength=classes)
     present = int((counts > 0).sum())
-    weights = len(stream.clip_ids) / (present * counts.clamp(min=1)).float()
+    weights = len(stream.samples.labels) / (present * counts.clamp(min=1)).float()
     return torch.where(counts > 0, weights, 1.0)
 
 
@@ -172,13 +186,13 @@ def save(session: Session, path: Path, with_state: bool = True) -> None:
     session.world.wait()
 
 
-def restore(session: Session) -> None:
-    """Go on where the last checkpoint stands."""
+def restore(session: Session, *, recut: bool = False) -> None:
+    """Go on where the last checkpoint stands; with `recut` in batches of another size."""
     saved = checkpoints.load(session.run.last)
     where, state = str(session.run.last), saved.state
     if state is None:
         raise ClipmillError(f"{where} holds no training state; it cannot be resumed.")
-    session.options.require_same(state["options"], where)
+    session.options.require_same(state["options"], where, recut=recut)
     saved.require_spec(session.dataset.spec, session.dataset.storage.root)
     saved.require_labels(session.dataset.labels, session.dataset.storage.root)
     session.kept.load_state_dict(saved.weights)
@@ -186,7 +200,7 @@ def restore(session: Session) -> None:
         session.network.load_state_dict(state["network"])
     session.optimizer.load_state_dict(state["optimizer"])
     session.plateau.load_state_dict(state["plateau"])
-    session.train.load_state_dict(state["stream"])
+    session.train.load_state_dict(state["stream"], recut=recut)
     if session.world.first:  # summed over ranks when saved, so it counts once
         session.metrics.merge(state["metrics"])
     session.log, session.best_top1 = state["log"], state["best_top1"]

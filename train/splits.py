@@ -19,14 +19,22 @@ from manifests.local import LocalStorage
 from manifests.splitsets import ALL, FINISHED, every
 from model.world import World
 from shards import plan
-from shards.stream import read_samples
+from shards.reading import Reading
+from shards.samples import read_samples
 from train.loop import train
 from train.options import Options
 from train.run import Run
 
 
 def train_all(
-    dataset: Dataset, options: Options, folder: str, world: World, resume: bool, ui: Ui
+    dataset: Dataset,
+    options: Options,
+    folder: str,
+    world: World,
+    resume: bool,
+    ui: Ui,
+    how: Reading | None = None,
+    recut: bool = False,
 ) -> dict[str, Any]:
     """Train on every split set and return each one's result by its name.
 
@@ -48,7 +56,7 @@ def train_all(
         mine = dataclasses.replace(options, split_set=name)
         if world.first:
             storage.write(FINISHED, json.dumps([*results]).encode())
-        results[name] = train(dataset, mine, run, world, going_on, ui)
+        results[name] = train(dataset, mine, run, world, going_on, ui, how, recut)
     if world.first:
         storage.write(FINISHED, json.dumps([*results]).encode())
     return {"run": str(Path(folder).absolute()), "split_sets": results}
@@ -65,9 +73,9 @@ def _require_ready(
         )
     for name, run in runs.items():
         run.require(resume)
-        clips = len(read_samples(dataset, "train", name).clip_ids)
+        clips = len(read_samples(dataset, "train", name))
         where = f"split 'train' of {name} of {dataset.storage.root}"
-        plan.require_batch(clips, options.batch, "drop", where)
+        plan.require_batch(clips, options.batch, options.tail, where, options.lanes)
 
 
 def show(result: dict[str, Any], root: str, folder: str, ui: Ui) -> None:

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from model.layers import Network
 from model.world import World
-from shards.stream import Batch
+from shards.batches import Batch
 from train import augment, average
 from train.optim import factor_at, scale_rates
 from train.session import Session
@@ -32,13 +32,14 @@ def replicate(network: Network, world: World) -> nn.Module:
 def step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     """One optimizer step on one global batch; returns this rank's share of its mean loss."""
     options, stream, device = session.options, session.train, session.world.device
-    number = stream.epoch * len(stream) + stream.step - 1
+    number = stream.progress - 1
     _set_rate(session, number)
     # Dropout depends on (seed, step, rank) alone, so resuming needs no generator state.
     torch.manual_seed((options.seed * 1_000_003 + number) * 1_009 + session.world.rank)
-    batch = _real(batch)
+    batch, some = _real(batch)
     labels = batch.labels.to(device, non_blocking=True)
-    replica.train()
+    # A rank whose clips are all damaged takes part with no loss, and leaves the norms as they are.
+    replica.train(some)
     logits = replica(_augmented(session, batch))
     losses = functional.cross_entropy(
         logits,
@@ -56,19 +57,22 @@ def step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     _average_buffers(session.network, session.world)
     if session.average is not None:
         average.update(session.average, session.network, options.ema, number)
-    session.metrics.update(logits.detach(), labels)
+    session.metrics.update(logits.detach(), labels, batch.valid.to(device))
     return loss.detach()
 
 
-def _real(batch: Batch) -> Batch:
-    """The batch without padding, which would count in the norms' statistics.
+def _real(batch: Batch) -> tuple[Batch, bool]:
+    """The batch without padding, which would count in the norms' statistics; whether any is left.
 
-    Padding stands at the end, on ranks whose share is one clip shorter; each has one clip at least.
+    Padding stands at the end of a share that is one clip shorter, and where a clip was damaged.
     """
-    count = int(batch.valid.sum())
-    return Batch(
-        batch.pixels[:count], batch.labels[:count], batch.rows[:count], batch.random[:count]
-    )
+    real = batch.valid
+    if bool(real.all()) or not bool(real.any()):
+        return batch, bool(real.any())
+    there = real.to(batch.pixels.device)
+    rows = batch.rows[real.numpy()]
+    kept = Batch(batch.pixels[there], batch.labels[there], rows, batch.random[there])
+    return kept, True
 
 
 def _augmented(session: Session, batch: Batch) -> Tensor:
@@ -85,7 +89,7 @@ def _augmented(session: Session, batch: Batch) -> Tensor:
 
 def _set_rate(session: Session, step: int) -> None:
     options = session.options
-    steps = len(session.train)
+    steps = session.train.steps_an_epoch
     warmup = round(options.warmup_epochs * steps)
     factor = factor_at(options.schedule, step, options.epochs * steps, warmup)
     groups = session.optimizer.param_groups

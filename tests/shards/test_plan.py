@@ -1,6 +1,9 @@
 """The order of reading: a permutation, near a few shards, the same for any number of ranks."""
 
+import hashlib
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,71 +56,77 @@ def test_the_order_stays_the_same_for_ever() -> None:
     found = plan.order(np.repeat(np.arange(4), 3), MANIFEST, 7, 2, block=2)
     assert plan.VERSION == 1
     assert found.tolist() == [6, 1, 0, 8, 2, 7, 10, 9, 3, 4, 11, 5]
+    found = plan.order(np.repeat(np.arange(4), 3), MANIFEST, 7, 2, 2, lanes=2, global_batch=4)
+    assert found.tolist() == [6, 1, 10, 9, 0, 8, 3, 4, 2, 7, 11, 5]
 
 
-@given(st.integers(0, 60), st.integers(1, 20), st.integers(1, 7), st.sampled_from(["drop", "pad"]))
+TAILS = st.sampled_from(["drop", "pad", "exact"])
+
+
+@given(st.integers(0, 60), st.integers(1, 20), st.integers(1, 7), TAILS)
 def test_the_ranks_together_read_the_epoch(
     samples: int, size: int, world: int, tail: plan.Tail
 ) -> None:
     order, seen = np.random.default_rng(samples).permutation(samples), []
-    for step in range(plan.steps(samples, size, tail)):
-        shares = [plan.batch(order, step, size, rank, world) for rank in range(world)]
-        assert len({len(share) for share in shares}) == 1
-        # Read across the ranks, the global batch comes back in its order, padding at its end.
-        whole = np.stack(shares, axis=1).ravel()
+    ranks = [plan.shares(order, size, rank, world, tail) for rank in range(world)]
+    assert {rank.shape for rank in ranks} == {(plan.steps(samples, size, tail), -(-size // world))}
+    for step in range(len(ranks[0])):
+        # One rank's share after the other, the global batch comes back in its order.
+        whole = np.concatenate([rank[step] for rank in ranks])
         there = whole[whole != plan.PAD]
-        assert np.all(np.concatenate(shares)[np.concatenate(shares) < 0] == plan.PAD)
-        assert there.tolist() == order[step * size : (step + 1) * size].tolist()
+        assert (
+            max(np.sum(rank[step] != plan.PAD) for rank in ranks)
+            - min(np.sum(rank[step] != plan.PAD) for rank in ranks)
+            <= 1
+        )
+        wanted = order[step * size : (step + 1) * size].tolist()
+        if tail == "pad":
+            wanted += np.resize(order, size).tolist()[: size - len(wanted)]
+        assert there.tolist() == wanted
         seen += there.tolist()
-    end = samples if tail == "pad" else samples // size * size
-    assert seen == order[:end].tolist()
+    end = samples // size * size if tail == "drop" else samples
+    assert seen[:end] == order[:end].tolist()
+    assert len(seen) == end + plan.repeated(samples, size, tail)
 
 
-@given(st.lists(st.text(max_size=8), max_size=40, unique=True), st.integers(0, 2**33))
-def test_draws_depend_on_the_clip_and_never_on_its_place(names: list[str], seed: int) -> None:
-    keys = plan.clip_keys(names)
-    found = plan.draws(keys, seed, 3, 1, 1000)
-    assert np.all((found >= 0) & (found < 1000))
-    assert plan.draws(keys[::-1], seed, 3, 1, 1000).tolist() == found[::-1].tolist()
-    for place in range(len(names)):
-        assert plan.draws(keys[place : place + 1], seed, 3, 1, 1000)[0] == found[place]
-
-
-@pytest.mark.parametrize("bound", [1, 2, 7, 17, 100])
-def test_draws_are_uniform_and_independent(bound: int) -> None:
-    keys = plan.clip_keys(f"clip-{number}" for number in range(20_000))
-    draws = [plan.draws(keys, *by, bound) for by in ((0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0))]
-    for found in draws:
-        counts = np.bincount(found, minlength=bound)
-        expected = len(keys) / bound
-        chi = float(((counts - expected) ** 2 / expected).sum())
-        # The mean is bound - 1, the deviation sqrt(2 (bound - 1)): six of them never happen.
-        assert chi <= bound - 1 + 6 * np.sqrt(2 * max(bound - 1, 1))
-    for one in range(4):
-        for two in range(one):
-            same = float(np.mean(draws[one] == draws[two]))
-            assert abs(same - 1 / bound) < 0.02
-
-
-def test_the_largest_draw_stays_below_its_bound() -> None:
-    keys = np.arange(100_000, dtype=np.uint64)
-    assert plan.draws(keys, 0, 0, 3, 2**31).max() < 2**31
+@given(SHARDS, st.integers(1, 4), st.integers(1, 5), st.integers(1, 4))
+def test_lanes_share_each_batch_and_read_shards_of_their_own(
+    shard_of: np.ndarray, lanes: int, part: int, block: int
+) -> None:
+    """Each sample once; of each whole step a lane has its part; few shards lie in two lanes."""
+    size = lanes * part
+    found = plan.order(shard_of, MANIFEST, 1, 2, block, lanes, size)
+    assert sorted(found.tolist()) == list(range(len(shard_of)))
+    whole = len(shard_of) // lanes // part
+    grid = found[: whole * size].reshape(whole, lanes, part)
+    shards = [set(shard_of[grid[:, lane]].ravel().tolist()) for lane in range(lanes)]
+    several = [one for one in set().union(*shards) if sum(one in lane for lane in shards) > 1]
+    assert len(several) <= lanes - 1
 
 
 def test_the_digest_names_clips_and_where_they_lie() -> None:
-    one = plan.digest(["a", "b"], ["x", "x"])
-    assert one == plan.digest(["a", "b"], ["x", "x"])
-    assert len({one, plan.digest(["b", "a"], ["x", "x"]), plan.digest(["a", "b"], ["x", "y"])}) == 3
+    def digest(keys: list[str], shards: list[str]) -> str:
+        places = [sorted(set(shards)).index(name) for name in shards]
+        return plan.digest(pa.array(keys), sorted(set(shards)), np.array(places))
+
+    one = digest(["a", "b"], ["x", "x"])
+    assert one == hashlib.sha256(b"a\tx\nb\tx\n").hexdigest()[:16]
+    assert len({one, digest(["b", "a"], ["x", "x"]), digest(["a", "b"], ["x", "y"])}) == 3
 
 
 @pytest.mark.parametrize(
-    ("samples", "size", "tail", "words"),
+    ("samples", "size", "tail", "lanes", "words"),
     [
-        (0, 4, "pad", "holds no packed clip"),
-        (3, 4, "drop", "less than one batch of 4. Use --batch 3"),
-        (3, 0, "pad", "batch 0; expected at least 1"),
+        (0, 4, "pad", 1, "holds no packed clip"),
+        (3, 4, "drop", 1, "less than one batch of 4. Use --batch 3"),
+        (3, 0, "pad", 1, "batch 0; expected at least 1"),
+        (30, 6, "drop", 4, "4 lanes do not share a batch of 6 evenly; .* such as 3"),
+        (30, 6, "drop", 0, "0 lanes"),
+        (30, 6, "wrap", 1, "unknown tail"),
     ],
 )
-def test_batches_that_cannot_be(samples: int, size: int, tail: plan.Tail, words: str) -> None:
+def test_batches_that_cannot_be(
+    samples: int, size: int, tail: plan.Tail, lanes: int, words: str
+) -> None:
     with pytest.raises(ClipmillError, match=words):
-        plan.require_batch(samples, size, tail, "split 'train'")
+        plan.require_batch(samples, size, tail, "split 'train'", lanes)

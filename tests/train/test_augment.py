@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.plan import clip_keys, uniforms
+from shards.draws import clip_keys, uniforms
 from train import augment
 
 SHAPE = (6, 4, 20, 24, 3)  # N, T, H, W, C

@@ -82,9 +82,20 @@ def test_continuing_may_change_epochs_and_saving_alone():
         "jitter": 0.5,
         "ema": 0.9,
         "seed": 1,
+        "lanes": 2,
+        "tail": "pad",
     }
     names = {field.name for field in dataclasses.fields(Options)}
     assert names == changed.keys() | {"epochs", "save_minutes"}
     for name, value in changed.items():
         with pytest.raises(ClipmillError, match=rf"last was started with {name} .*same options"):
             Options(**(mine | {name: value})).require_same(saved, "last")
+
+
+def test_another_batch_is_taken_where_the_epoch_is_cut_anew():
+    saved = Options().as_dict()
+    with pytest.raises(ClipmillError, match=r"batch 8, now it is 9.*or add --recut"):
+        Options(batch=9).require_same(saved, "last")
+    Options(batch=9).require_same(saved, "last", recut=True)
+    with pytest.raises(ClipmillError, match=r"seed 0, now it is 1"):
+        Options(batch=9, seed=1).require_same(saved, "last", recut=True)

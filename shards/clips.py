@@ -1,0 +1,148 @@
+"""Clips by their row: mapped shards, what is known to be damaged in them, a clip's pixels.
+
+Each shard is looked through when it is first opened on this machine (shards/verified.py); a clip's
+header is held against its row whenever it is read (a microsecond), its digest where that is asked
+for (a third of a copy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from manifests.local import stopping
+from manifests.spec import ClipSpec
+from shards.format import decode_pixels
+from shards.header import DIGEST, require_header
+from shards.samples import Samples
+from shards.shelf import Mapped, Shelf
+
+OPEN_SHARDS = 256
+FETCHED_SHARDS = 16  # of copies, whose room others may want
+
+Paths = Mapping[int, Path] | None
+
+
+class Damaged(Exception):
+    """A sample is not what its row says; the message names it and says how."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is read: a list of samples, how they are stored, and where.
+
+    `sizes` and `digests` (xxh3 of the whole tar, or None) are of each shard in `samples.shards`.
+    Without a `folder`, whoever reads says where each shard lies.
+    """
+
+    samples: Samples
+    spec: ClipSpec
+    sizes: NDArray[np.int64]
+    digests: list[str | None]
+    folder: Path | None
+
+
+class Clips:
+    """Reads clips of one source; `verify` hashes each one whenever it is read."""
+
+    def __init__(self, source: Source, *, verify: bool) -> None:
+        self._source, self._verify = source, verify
+        self._shelf = Shelf(OPEN_SHARDS if source.folder else FETCHED_SHARDS)
+        self._lost: dict[int, dict[int, str]] = {}
+        spec = source.spec
+        self._frame = spec.nbytes // spec.frames if spec.codec == "raw" else 0
+        self._strip = np.empty(0 if self._frame else spec.nbytes, np.uint8)
+
+    def ahead(self, row: int, first: int, frames: int, paths: Paths) -> None:
+        """Have the disk bring some frames of a clip while this process does something else."""
+        samples = self._source.samples
+        start, length = int(samples.offsets[row]), int(samples.nbytes[row])
+        if self._frame:
+            start, length = start + first * self._frame, frames * self._frame
+        try:
+            mapped = self._mapped(int(samples.shard_of[row]), row, paths)
+        except Damaged:
+            return  # told when it is read
+        if 0 <= start < start + length <= len(mapped.bytes):
+            mapped.ahead(start, start + length)
+
+    def clip(self, row: int, paths: Paths) -> NDArray[np.uint8]:
+        """Return a stored clip, uint8 (T, H, W, C): a view of its shard, or of a reused buffer.
+
+        Raises:
+            Damaged: it, or its shard, is not what the tables say.
+        """
+        source = self._source
+        samples, number = source.samples, int(source.samples.shard_of[row])
+        mapped = self._mapped(number, row, paths)
+        if mapped.changed:
+            self._shelf.remove(number)
+            mapped = self._mapped(number, row, paths)
+        if row in self._lost[number]:
+            raise self._damaged(row, self._lost[number][row])
+        offset, length = int(samples.offsets[row]), int(samples.nbytes[row])
+        try:
+            view = mapped.bytes.data
+            require_header(view, offset, length, samples.keys[row].as_py(), source.spec)
+            payload = mapped.bytes[offset : offset + length]
+            if (
+                self._verify
+                and xxhash.xxh3_64_hexdigest(payload.data).encode() != samples.xxh3[row]
+            ):
+                raise ValueError(DIGEST)
+            return decode_pixels(payload.data, source.spec.codec, source.spec, self._strip)
+        except ValueError as error:
+            raise self._damaged(row, str(error)) from error
+
+    def _mapped(self, number: int, row: int, paths: Paths) -> Mapped:
+        found = self._shelf.find(number)
+        if found is None:
+            path = paths[number] if paths else self._path(number)
+            with stopping(str(path), "the folder of shards"):
+                try:
+                    found = Mapped(path)
+                except (FileNotFoundError, ValueError) as error:
+                    raise self._damaged(row, f"missing or empty ({error})") from error
+            self._look_through(number, found)
+            self._shelf.put(number, found)
+        return found
+
+    def _path(self, number: int) -> Path:
+        return cast(Path, self._source.folder) / self._source.samples.shards[number]
+
+    def _look_through(self, number: int, mapped: Mapped) -> None:
+        samples = self._source.samples
+        rows = np.flatnonzero(samples.shard_of == number).tolist()
+        lost = {}
+        if len(mapped.bytes) != self._source.sizes[number]:
+            what = f"{len(mapped.bytes)} bytes; its row says {self._source.sizes[number]}"
+            lost = dict.fromkeys(rows, what)
+        else:
+            for row in rows:
+                start, length = int(samples.offsets[row]), int(samples.nbytes[row])
+                if start < 0 or start + length > len(mapped.bytes):
+                    lost[row] = f"bytes {start}+{length} lie outside the shard"
+                    continue
+                if digest_of(mapped.bytes[start : start + length]) != samples.xxh3[row]:
+                    lost[row] = DIGEST
+        self._lost[number] = lost
+        mapped.only_what_is_read()
+
+    def _damaged(self, row: int, what: str) -> Damaged:
+        samples = self._source.samples
+        return Damaged(
+            f"shard {samples.shards[samples.shard_of[row]]}, clip {samples.ids[row]}: {what}. Run "
+            "`clipmill verify --root DIR` to see all damage; put the shard back from a copy or "
+            "pack into a new folder."
+        )
+
+
+def digest_of(payload: NDArray[np.uint8]) -> bytes:
+    """Return the xxh3 of bytes as the table of samples has it."""
+    return xxhash.xxh3_64_hexdigest(payload.data).encode()

@@ -1,0 +1,112 @@
+"""Batches in memory that processes share: a fixed number of slots, used again and again.
+
+Fresh shared memory costs 8 times the copying of a batch into it, so it is taken once. It has no
+name: it ends with the last process that has it. A slot handed out is free again when the last
+tensor that shows it is gone; who keeps many gets copies, so that no slot is ever overwritten while
+somebody can see it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import weakref
+from collections import deque
+from multiprocessing import reduction
+from typing import Any
+
+import numpy as np
+import torch
+
+from manifests.spec import CHANNELS, Window
+
+RANDOM = 8  # numbers drawn for each clip
+
+
+class Slots:
+    """`pixels` uint8 (slots, N, T, H, W, C) and `random` float32 (slots, N, 8), shared."""
+
+    def __init__(self, count: int, share: int, window: Window) -> None:
+        self._shape = (count, share, *window, CHANNELS)
+        fd = os.memfd_create("clipmill-slots", os.MFD_CLOEXEC)
+        self._map(fd)
+
+    def _map(self, fd: int) -> None:
+        count, share = self._shape[:2]
+        pixels = int(np.prod(self._shape))
+        room = -(-pixels // mmap.PAGESIZE) * mmap.PAGESIZE
+        whole = room + count * share * RANDOM * 4
+        os.ftruncate(fd, whole)
+        self._fd, memory = fd, mmap.mmap(fd, whole)
+        self.pixels = np.frombuffer(memory, np.uint8, pixels).reshape(self._shape)
+        self.random = np.frombuffer(memory, np.float32, offset=room).reshape(count, share, RANDOM)
+        weakref.finalize(self, os.close, fd)
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self.pixels.nbytes + self.random.nbytes
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For a worker that is not forked: it gets the descriptor while it is started.
+        return {"shape": self._shape, "fd": reduction.DupFd(self._fd)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._shape = state["shape"]
+        self._map(state["fd"].detach())
+
+
+class Pool:
+    """Which slots are free; one process hands them out."""
+
+    def __init__(self, slots: Slots, held: int, pin: bool = False) -> None:
+        self._slots, self._held = slots, held
+        self._free: deque[int] = deque(range(len(slots)))
+        self._shown: dict[int, weakref.ref[np.ndarray]] = {}
+        self._copying: deque[tuple[torch.cuda.Event, int]] = deque()
+        self.pinned = pin and _pinned(slots.pixels)
+
+    def take(self, count: int) -> tuple[int, ...]:
+        """Return free slots to be filled."""
+        while len(self._free) < count and self._copying:
+            event, slot = self._copying.popleft()
+            event.synchronize()
+            self._free.append(slot)
+        return tuple(self._free.popleft() for _ in range(count))
+
+    def show(self, slot: int) -> torch.Tensor:
+        """Return what a slot holds: its memory, or a copy where too many are held already."""
+        array = self._slots.pixels[slot]
+        if len(self._shown) >= self._held:
+            self._free.append(slot)
+            return torch.from_numpy(array.copy())
+        # The tensor's memory keeps this array, and so does every view of it.
+        self._shown[slot] = weakref.ref(array, lambda _: self._gone(slot))
+        return torch.from_numpy(array)
+
+    def _gone(self, slot: int) -> None:
+        self._shown.pop(slot, None)
+        if self.pinned:
+            # A copy to the GPU that was begun with it may not have ended.
+            event = torch.cuda.Event()
+            event.record()
+            self._copying.append((event, slot))
+        else:
+            self._free.append(slot)
+
+    def recover(self) -> None:
+        """Take back what was taken and never shown, once nobody writes to it any more."""
+        used = {*self._shown, *(slot for _, slot in self._copying)}
+        self._free = deque(slot for slot in range(len(self._slots)) if slot not in used)
+
+
+def _pinned(array: np.ndarray) -> bool:
+    """Lock memory in place, so that a GPU copies it by itself; whether that could be done."""
+    runtime: Any = torch.cuda.cudart()
+    if int(runtime.cudaHostRegister(array.ctypes.data, array.nbytes, 0)) != 0:
+        return False
+    weakref.finalize(array.base, runtime.cudaHostUnregister, array.ctypes.data)
+    return True

@@ -1,0 +1,149 @@
+"""Processes that read tasks: torch's own DataLoader workers, a message each way for each task.
+
+A worker that dies (killed, out of memory, a shard cut short under its hands) is survived: new ones
+begin with the tasks that did not come back. Workers end with the process that started them.
+Starting two takes some 20 ms forked, seconds with another start method.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from manifests.errors import StoppedError
+from shards.fill import Done, Filler, Task
+
+DEATHS = 3  # in a row, without a task that came back
+
+
+class Workers:
+    """A number of processes that read; started with the first task."""
+
+    def __init__(self, filler: Filler, count: int, prefetch: int, context: str) -> None:
+        self._settings: dict[str, Any] = {
+            "dataset": filler,
+            "batch_size": None,
+            "num_workers": count,
+            "prefetch_factor": prefetch,
+            "multiprocessing_context": context,
+            "persistent_workers": True,
+            "collate_fn": _as_it_is,
+            "worker_init_fn": _settle,
+            "generator": torch.Generator(),  # else each epoch would change the program's own
+        }
+        self._tasks = _Tasks()
+        self._loader: DataLoader | None = None
+        self.restarts = 0
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Done]]:
+        """Yield each task with what came of it, in order; tasks are asked for as workers get free.
+
+        Raises:
+            StoppedError: workers die again and again.
+        """
+        sent: deque[Task] = deque()
+        coming, deaths = iter(tasks), 0
+        while True:
+            again, sent = sent, deque()
+            self._tasks.come = _noted([*again], coming, sent)
+            try:
+                for done in self._begun():
+                    deaths = 0
+                    yield sent.popleft(), done
+                return
+            except RuntimeError as error:
+                causes = self._deaths()
+                if not causes:
+                    raise
+                deaths, self.restarts = deaths + 1, self.restarts + 1
+                self.close()
+                if deaths == DEATHS:
+                    raise StoppedError(_told(causes)) from error
+
+    def _begun(self) -> Iterator[Done]:
+        if self._loader is None:
+            with warnings.catch_warnings():
+                # More workers than cores were asked for by name.
+                warnings.filterwarnings("ignore", message="This DataLoader will create")
+                self._loader = DataLoader(sampler=self._tasks, **self._settings)
+        with _own_children_signal():
+            return iter(self._loader)
+
+    def _deaths(self) -> list[int]:
+        """Return how the workers that died ended: exit codes, below 0 of a signal."""
+        running = getattr(self._loader, "_iterator", None)
+        ended = [one.exitcode for one in getattr(running, "_workers", ())]
+        return [code for code in ended if code not in (None, 0)]
+
+    def close(self) -> None:
+        """End the processes."""
+        running = getattr(self._loader, "_iterator", None)
+        self._loader = None
+        if running is not None:
+            with contextlib.suppress(RuntimeError):
+                running._shutdown_workers()
+
+
+class _Tasks(Sampler[Task]):
+    """What the DataLoader takes for a sampler: the tasks that are to be sent next."""
+
+    come: Iterator[Task] = iter(())
+
+    def __iter__(self) -> Iterator[Task]:
+        return self.come
+
+
+def _noted(again: list[Task], coming: Iterator[Task], sent: deque[Task]) -> Iterator[Task]:
+    """Yield tasks and note each one as sent."""
+    for task in again:
+        sent.append(task)
+        yield task
+    for task in coming:
+        sent.append(task)
+        yield task
+
+
+def _as_it_is(done: Done) -> Done:
+    return done
+
+
+def _settle(_: int) -> None:
+    """Leave signals to the parent: Ctrl-C is its business, all others end a worker plainly."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGBUS, signal.SIGSEGV, signal.SIGFPE):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _own_children_signal() -> Iterator[None]:
+    """Keep this program's handler of SIGCHLD.
+
+    DataLoader sets one that raises wherever the program is when a worker dies; without it the
+    death is found where the next batch is asked for, and survived there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def _told(causes: list[int]) -> str:
+    names = {signal.Signals(-code).name if code < 0 else f"exit {code}" for code in causes}
+    return (
+        f"the processes that read shards died {DEATHS} times over the same batches "
+        f"({', '.join(sorted(names))}). SIGKILL: the machine may be out of memory, read with fewer "
+        "--workers; SIGBUS: a shard was cut short or its disk failed, see `clipmill verify`. Then "
+        "run the same command again; what was finished is kept."
+    )
