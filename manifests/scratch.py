@@ -136,12 +136,19 @@ class Scratch:
         return held
 
     def _make(self, path: Path, size: int, fetch: Callable[[int], None]) -> None:
-        """Fetch a file, unless another process has done so while this one waited for it."""
+        """Fetch a file, unless another process is about to: then wait until it has ended.
+
+        What it makes may be read by then, for long, so nobody waits for the file to be free.
+        """
         self._files.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         file = Held(part, os.O_RDWR | os.O_CREAT)
         try:
-            fcntl.flock(file.fd, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                fcntl.flock(file.fd, fcntl.LOCK_SH)
+                return
             mine = os.fstat(file.fd).st_nlink and _same(file.fd, part)
             if not mine or path.exists():
                 if mine:

@@ -4,6 +4,8 @@ import hashlib
 import multiprocessing
 import os
 import random
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,6 +177,32 @@ def test_a_forked_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
         os.close(tell)
         assert os.waitpid(child, 0)[1] == 0
     assert (tmp_path / "own").read_bytes() == b"still open"
+
+
+def test_all_who_waited_for_a_file_read_it_together(tmp_path: Path) -> None:
+    one, together = Scratch(tmp_path, 9 * SIZE), threading.Barrier(4, timeout=30)
+
+    def slow(fd: int) -> None:
+        for thread in threads:
+            thread.start()
+        while sum(link.name.endswith(".part") for link in open_files()) < 4:
+            time.sleep(0.01)
+        time.sleep(0.05)  # from opening the file to waiting for it
+        os.pwrite(fd, bytes_of("a"), 0)
+
+    def open_files() -> list[Path]:
+        links = Path("/proc/self/fd").iterdir()
+        return [link.readlink() for link in links if os.path.lexists(link)]
+
+    def read(fetch: Callable[[int], None]) -> None:
+        with one.copy("a", "1", SIZE, fetch) as path:
+            together.wait()
+            assert path.read_bytes() == bytes_of("a")
+
+    threads = [threading.Thread(target=read, args=(fetching("never"),)) for _ in range(3)]
+    read(slow)
+    for thread in threads:
+        thread.join()
 
 
 def work(place: str, seed: int) -> int:
