@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.cli import Jobs, Say, app, ends
+from manifests.cli import Jobs, Root, Say, app, ends
 from pipeline.spec_options import SpecOptions
 
 bench = app()
@@ -42,4 +42,39 @@ def decode(
             ui.note(f"measured with one view and fit crop, not {asked.views} and {asked.fit}")
         report = decoding.compare(decoding.found(videos, clips), spec, rounds, Crew(jobs), ui)
         decoding.show(report, ui)
+        ui.finish(report)
+
+
+@bench.command()
+def stream(
+    *,
+    root: Root,
+    split: Annotated[str, typer.Option(help="Which clips are read.")] = "train",
+    split_set: Annotated[str | None, typer.Option(help="Of which split set (the first).")] = None,
+    batch: Annotated[list[int], typer.Option(min=1, help="Clips a batch; may be repeated.")] = [  # noqa: B006
+        8,
+        32,
+    ],
+    workers: Annotated[
+        list[int], typer.Option(min=1, help="Worker processes; may be repeated.")
+    ] = [1, 2],  # noqa: B006
+    rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long a turn is.")] = 1.0,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames taken of the stored.")] = None,
+    crop: Annotated[
+        str | None, typer.Option(help="Pixels taken, as SIDE or HEIGHTxWIDTH (7/8 of stored).")
+    ] = None,
+    say: Say,
+) -> None:
+    """Read shards with clipmill, webdataset and plain loaders, beside memcpy, in turn."""
+    from manifests.sizes import pair
+    from shards.benching import stream as streaming
+    from shards.benching.setup import setup_of
+
+    with ends(say) as ui:
+        asked = setup_of(
+            root, split, split_set, frames, None if crop is None else pair("--crop", crop)
+        )
+        report = streaming.compare(asked, batch, workers, rounds, seconds, ui)
+        streaming.show(report, ui)
         ui.finish(report)

@@ -1,0 +1,1 @@
+"""What `clipmill bench stream` measures: batches from one's own shards, beside other ways."""
