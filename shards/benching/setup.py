@@ -84,13 +84,14 @@ class Clips:
         dataset = Dataset.open(setup.root)
         samples = read_samples(dataset, setup.split, setup.split_set)
         self.files = [Path(setup.root) / shard_path(name) for name in samples.shards]
-        self.spec, self.window = dataset.spec, setup.window
+        self.spec, self.window = dataset.spec, (window := setup.window)
         self.digest, self.shard_of = samples.digest, samples.shard_of
         columns = (samples.shard_of, samples.offsets, samples.nbytes, samples.labels)
         self.places = [
             Place(*row) for row in zip(*(column.tolist() for column in columns), strict=True)
         ]
-        self._room = np.array(self.spec.shape[:3]) - self.window + 1
+        room = [stored - taken + 1 for stored, taken in zip(self.spec.shape, window, strict=False)]
+        self._room = np.array(room, np.int64)
         self._maps: dict[int, mmap.mmap] = {}
 
     def __len__(self) -> int:

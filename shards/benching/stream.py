@@ -6,7 +6,7 @@ for each batch size and number of workers, and for each round of them about a se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,11 +28,11 @@ def compare(
     rounds: int,
     seconds: float,
     ui: Ui,
-    others: Sequence[Entry] = (),
+    others: Callable[[Setup], Sequence[Entry]] = lambda _: (),
 ) -> dict[str, Any]:
     """Return what each way reached for each batch size and number of workers; see `Setup`.
 
-    `others` take part where batch and workers are the first of those asked for.
+    `others` says who takes part besides, for a batch size and a number of workers.
 
     Raises:
         ClipmillError: a remote root, a split with too few clips, or clipmill itself cannot read.
@@ -43,9 +43,7 @@ def compare(
     for batch in batches:
         for count in workers:
             chosen = replace(setup, batch=batch, workers=count)
-            entries = [ours(name, chosen) for name in WAYS]
-            if not settings:
-                entries += others
+            entries = [*(ours(name, chosen) for name in WAYS), *others(chosen)]
             found, lost = _setting(entries, chosen, len(clips), rounds, seconds, ui)
             settings.append(found)
             missing |= lost
