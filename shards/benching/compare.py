@@ -53,14 +53,22 @@ class Arena:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            for entry in self.entries:
+            started = {
+                entry.name: stack.enter_context(Contestant(entry.command, entry.environment))
+                for entry in self.entries
+            }
+            for name, one in started.items():
                 try:
-                    one = stack.enter_context(Contestant(entry.command, entry.environment))
-                    self.about[entry.name] = one.about
-                    self._rates[entry.name] = self._warm(one)
-                    self._ready[entry.name] = one
+                    self.about[name] = one.ready().about
+                    self._ready[name] = one
                 except Lost as error:
-                    self.missing[entry.name] = str(error)
+                    self.missing[name] = str(error)
+            for name, one in [*self._ready.items()]:
+                try:
+                    self._rates[name] = self._warm(one)
+                except Lost as error:
+                    self.missing[name] = str(error)
+                    del self._ready[name]
             self._stack = stack.pop_all()
         return self
 

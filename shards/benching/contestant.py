@@ -13,7 +13,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from typing import Any, Self
 from shards.benching.processes import alive, cpu_seconds, members
 
 PATIENCE_S = 600.0
-_ENDS_S = 5.0
+_ENDS_S, _DIES_S = 5.0, 5.0
 _SETTLES_S, _LOOK_S, _QUIET = 10.0, 0.05, 0.1
 HOUSE = Path(__file__).resolve().parents[2]  # where the packages lie
 
@@ -60,11 +59,7 @@ class Round:
 
 
 class Contestant:
-    """A session that serves rounds (see rounds.py). `about` is what it said of itself.
-
-    Raises:
-        Lost: it did not come to its first batch.
-    """
+    """A session that serves rounds (see rounds.py), from when it is `ready`."""
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str] | None = None
@@ -81,17 +76,7 @@ class Contestant:
             bufsize=0,
         )
         self._buffer = b""
-        try:
-            self.about: dict[str, Any] = self._answer()
-            self._settle()
-        except BaseException:
-            self.close()
-            raise
-
-    @classmethod
-    def module(cls, name: str, *arguments: str) -> Self:
-        """Start a module of ours with this Python."""
-        return cls([sys.executable, "-m", name, *arguments])
+        self.about: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +93,16 @@ class Contestant:
     def session(self) -> int:
         """The id of its session, and of its first process."""
         return self._process.pid
+
+    def ready(self) -> Self:
+        """Wait for its first batch; `about` is then what it said of itself.
+
+        Raises:
+            Lost: it did not come to it.
+        """
+        self.about = self._answer()
+        self._settle()
+        return self
 
     def round(self, steps: int, rate: float | None = None) -> Round:
         """Let it do a round; when it is told, it is quiet again.
@@ -128,16 +123,20 @@ class Contestant:
         """End it: first as an end of work, then all that is left of its session."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
-        until = time.monotonic() + _ENDS_S
-        while alive(self.session) and time.monotonic() < until:
-            self._process.poll()
-            time.sleep(0.02)
+        self._until_gone(_ENDS_S)
         for process in alive(self.session):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+        self._until_gone(_DIES_S)
         self._process.wait()
         self._process.stdout.close()
         self._said.close()
+
+    def _until_gone(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while alive(self.session) and time.monotonic() < until:
+            self._process.poll()
+            time.sleep(0.02)
 
     def _settle(self) -> None:
         """Wait until it uses next to no processor time: its queues are full."""
@@ -149,10 +148,10 @@ class Contestant:
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        with selectors.DefaultSelector() as ready:
-            ready.register(self._process.stdout, selectors.EVENT_READ)
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._buffer:
-                if not ready.select(PATIENCE_S):
+                if not waiting.select(PATIENCE_S):
                     raise Lost(f"it said nothing for {PATIENCE_S:.0f} s")
                 piece = os.read(self._process.stdout.fileno(), 1 << 16)
                 if not piece:

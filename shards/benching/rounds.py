@@ -71,7 +71,8 @@ def one_round(
 
 def train(began: float, step_s: float) -> None:
     """Behave as a training step does: Python for 5 ms, then nothing until the device is done."""
-    while time.perf_counter() - began < PYTHON_S:
+    until = time.thread_time() + PYTHON_S
+    while time.thread_time() < until:
         pass
     left = began + step_s - time.perf_counter()
     if left > 0:

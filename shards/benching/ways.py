@@ -83,7 +83,7 @@ def clipmill(setup: Setup) -> tuple[Iterator[Any], int]:
             for batch in stream:
                 yield batch.pixels
 
-    return batches(), 0
+    return batches(), PREFETCH * setup.workers
 
 
 class _Mapped:
