@@ -67,15 +67,18 @@ def crop_copy(setup: Setup) -> tuple[Iterator[Pixels], int]:
 def clipmill(setup: Setup) -> tuple[Iterator[Any], int]:
     """Stream as `clipmill train` does."""
     from manifests.dataset import Dataset
+    from shards import reading
     from shards.stream import Stream
 
+    dataset = Dataset.open(setup.root)
     stream = Stream(
-        Dataset.open(setup.root),
+        dataset,
         setup.split,
         setup.window,
         global_batch=setup.batch,
         train=True,
         split_set=setup.split_set,
+        reading=reading.Reading(workers=setup.workers),
     )
 
     def batches() -> Iterator[Any]:
@@ -83,7 +86,8 @@ def clipmill(setup: Setup) -> tuple[Iterator[Any], int]:
             for batch in stream:
                 yield batch.pixels
 
-    return batches(), PREFETCH * setup.workers
+    tasks = setup.workers * reading.PREFETCH
+    return batches(), tasks * reading.together(dataset.spec, setup.batch, len(stream))
 
 
 class _Mapped:
