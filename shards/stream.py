@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
@@ -129,6 +129,11 @@ class Stream(IterableDataset[Batch]):
         return plan.steps(self._rest(), self.global_batch, self.tail)
 
     def __iter__(self) -> Iterator[Batch]:
+        if get_worker_info() is not None:
+            raise ClipmillError(
+                "each worker of this DataLoader would read the whole stream; expected "
+                "num_workers=0. The stream has workers of its own: reading=Reading(workers=N)."
+            )
         self._turn += 1
         turn, at = self._turn, self._position
         rows = plan.shares(

@@ -69,12 +69,11 @@ class Workers:
                     raise StoppedError(_told(causes)) from error
 
     def _begun(self) -> Iterator[Done]:
-        if self._loader is None:
-            with warnings.catch_warnings():
-                # More workers than cores were asked for by name.
-                warnings.filterwarnings("ignore", message="This DataLoader will create")
+        with warnings.catch_warnings(), _own_children_signal():
+            # More workers than cores were asked for by name.
+            warnings.filterwarnings("ignore", message="This DataLoader will create")
+            if self._loader is None:
                 self._loader = DataLoader(sampler=self._tasks, **self._settings)
-        with _own_children_signal():
             return iter(self._loader)
 
     def _deaths(self) -> list[int]:
