@@ -42,7 +42,7 @@ def starts(root: Path, train: bool, epochs: int) -> set[int]:
                 if place < 0:
                     continue
                 row = rows[stream.clip_ids[place]]
-                place_of = (row["shard"], row["offset"], row["nbytes"], row["xxh3"], "")
+                place_of = (row["shard"], row["offset"], row["nbytes"], row["xxh3"], row["key"])
                 whole = reader.pixels(*place_of)
                 at = [s for s in range(33) if np.array_equal(whole[s : s + 32], pixels)]
                 assert at, "a window of its own clip"

@@ -106,7 +106,7 @@ def test_pixels_are_those_of_each_window_decoded_alone(viewed: Path, videos: Pat
             if not row["key"].endswith(("v0", "v1", "v2")):
                 continue
             pixels = reader.pixels(
-                row["shard"], row["offset"], row["nbytes"], row["xxh3"], row["clip_id"]
+                row["shard"], row["offset"], row["nbytes"], row["xxh3"], row["key"]
             )
             path = videos / sources[row["clip_id"]].removeprefix("file:")
             # Each of its frames taken alone: a span that holds that frame and no other.

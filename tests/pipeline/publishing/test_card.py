@@ -72,7 +72,7 @@ def stored(dataset: Dataset) -> dict[str, np.ndarray]:
     shards = dataset.parts("shards")
     sizes = dict(zip(shards["shard"].to_pylist(), shards["bytes"].to_pylist(), strict=True))
     reader = ShardReader(dataset.storage, dataset.spec, sizes)
-    names = ("shard", "offset", "nbytes", "xxh3", "clip_id")
+    names = ("shard", "offset", "nbytes", "xxh3", "key")
     return {
         row["clip_id"]: reader.pixels(*(row[name] for name in names))
         for row in dataset.parts("samples").to_pylist()
