@@ -7,16 +7,15 @@ has 5 MB, and a task up to four of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from manifests.spec import Window
+from shards.ahead import Ahead
 from shards.clips import Source
 from shards.fill import Bad, Done, Filler, Task
 from shards.format import UNLABELLED
@@ -46,22 +45,6 @@ class Batch:
         return torch.from_numpy(self.rows != PAD)
 
 
-class Fetching(Protocol):
-    """What brings the shards of a remote root in time (shards/ahead.py)."""
-
-    def begin(self, shards: NDArray[np.int64]) -> None:
-        """Take the shard number of every sample, in the order of reading."""
-        ...
-
-    def need(self, start: int, stop: int) -> Mapping[int, Path]:
-        """Return where the shards of some samples lie, once they do."""
-        ...
-
-    def done(self, position: int) -> None:
-        """Know that the samples before a position were read."""
-        ...
-
-
 class Batches:
     """Reads the batches of one rank, epoch after epoch; memory and processes are kept between."""
 
@@ -75,7 +58,7 @@ class Batches:
         seed: int,
         train: bool,
         reading: Reading,
-        fetching: Fetching | None,
+        ahead: Ahead | None,
     ) -> None:
         count = reading.processes(source.spec, steps * share)
         self._together = together(source.spec, share, steps) if count else 1
@@ -93,7 +76,7 @@ class Batches:
             skipping=reading.bad_samples > 0,
         )
         self._workers = Workers(self._filler, count, PREFETCH, reading.context) if count else None
-        self._fetching = fetching
+        self._ahead = ahead
 
     def read(self, epoch: int, rows: NDArray[np.int64]) -> Iterator[tuple[Batch, list[str]]]:
         """Yield each batch of `rows` (steps, N), and why samples of it are missing.
@@ -106,8 +89,8 @@ class Batches:
         for task, done in self._run(self._tasks(epoch, rows)):
             bad = done.require()
             place += task.rows.size
-            if self._fetching is not None:
-                self._fetching.done(place)
+            if self._ahead is not None:
+                self._ahead.done(place)
             for number in range(len(task.slots)):
                 yield self._batch(task, number, bad)
 
@@ -118,16 +101,14 @@ class Batches:
 
     def _tasks(self, epoch: int, rows: NDArray[np.int64]) -> Iterator[Task]:
         share = rows.shape[1]
-        if self._fetching is not None:
-            flat = rows.ravel()
-            # Padding needs no shard of its own: it counts as what was read before it.
-            known = np.maximum.accumulate(np.where(flat == PAD, 0, np.arange(len(flat))))
-            self._fetching.begin(self._filler.source.samples.shard_of[flat[known]])
+        if self._ahead is not None:
+            shard_of = self._filler.source.samples.shard_of
+            self._ahead.begin(np.where(rows == PAD, -1, shard_of[rows]).ravel())
         for start in range(0, len(rows), self._together):
             some = rows[start : start + self._together]
             paths = None
-            if self._fetching is not None:
-                paths = self._fetching.need(start * share, start * share + some.size)
+            if self._ahead is not None:
+                paths = self._ahead.need(start * share, start * share + some.size)
             yield Task(epoch, self._pool.take(len(some)), some, paths)
 
     def _batch(self, task: Task, number: int, bad: list[Bad]) -> tuple[Batch, list[str]]:
@@ -142,6 +123,8 @@ class Batches:
         return batch, [one.reason for one in here]
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes, and let go of what was fetched."""
         if self._workers is not None:
             self._workers.close()
+        if self._ahead is not None:
+            self._ahead.close()

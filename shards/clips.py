@@ -16,12 +16,15 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from manifests.content import Content
+from manifests.errors import ClipmillError
 from manifests.local import stopping
 from manifests.spec import ClipSpec
 from shards.format import decode_pixels
 from shards.header import DIGEST, require_header
 from shards.samples import Samples
 from shards.shelf import Mapped, Shelf
+from shards.verified import SHARD, Facts, Row, Rows, damage
 
 OPEN_SHARDS = 256
 FETCHED_SHARDS = 16  # of copies, whose room others may want
@@ -37,22 +40,24 @@ class Damaged(Exception):
 class Source:
     """What is read: a list of samples, how they are stored, and where.
 
-    `sizes` and `digests` (xxh3 of the whole tar, or None) are of each shard in `samples.shards`.
-    Without a `folder`, whoever reads says where each shard lies.
+    `contents` are those of the shards in `samples.shards`. Without a `folder`, whoever reads says
+    where each shard lies.
     """
 
     samples: Samples
     spec: ClipSpec
-    sizes: NDArray[np.int64]
-    digests: list[str | None]
+    contents: list[Content]
     folder: Path | None
 
 
 class Clips:
-    """Reads clips of one source; `verify` hashes each one whenever it is read."""
+    """Reads clips of one source; `verify` hashes each one whenever it is read.
 
-    def __init__(self, source: Source, *, verify: bool) -> None:
-        self._source, self._verify = source, verify
+    Where damaged clips are skipped, damage to what is never read is no error.
+    """
+
+    def __init__(self, source: Source, *, verify: bool, skipping: bool) -> None:
+        self._source, self._verify, self._skipping = source, verify, skipping
         self._shelf = Shelf(OPEN_SHARDS if source.folder else FETCHED_SHARDS)
         self._lost: dict[int, dict[int, str]] = {}
         spec = source.spec
@@ -109,38 +114,53 @@ class Clips:
                     found = Mapped(path)
                 except (FileNotFoundError, ValueError) as error:
                     raise self._damaged(row, f"missing or empty ({error})") from error
-            self._look_through(number, found)
+            self._look_through(number, path, found)
             self._shelf.put(number, found)
         return found
 
     def _path(self, number: int) -> Path:
         return cast(Path, self._source.folder) / self._source.samples.shards[number]
 
-    def _look_through(self, number: int, mapped: Mapped) -> None:
+    def _look_through(self, number: int, path: Path, mapped: Mapped) -> None:
+        """Find out, once on this machine, what of a shard is damaged."""
         samples = self._source.samples
-        rows = np.flatnonzero(samples.shard_of == number).tolist()
-        lost = {}
-        if len(mapped.bytes) != self._source.sizes[number]:
-            what = f"{len(mapped.bytes)} bytes; its row says {self._source.sizes[number]}"
-            lost = dict.fromkeys(rows, what)
-        else:
-            for row in rows:
-                start, length = int(samples.offsets[row]), int(samples.nbytes[row])
-                if start < 0 or start + length > len(mapped.bytes):
-                    lost[row] = f"bytes {start}+{length} lie outside the shard"
-                    continue
-                if digest_of(mapped.bytes[start : start + length]) != samples.xxh3[row]:
-                    lost[row] = DIGEST
+        content = self._source.contents[number]
+        digest = content.digest if content.kind == "xxh3" else None
+        facts = Facts(samples.shards[number], content.size, digest)
+        lost = damage(path, mapped.bytes.data, facts, lambda: self._rows(number), mapped.status)
+        if SHARD in lost and not self._skipping:
+            raise ClipmillError(told(facts.name, "all its clips", lost[SHARD]))
         self._lost[number] = lost
         mapped.only_what_is_read()
 
+    def _rows(self, number: int) -> Rows:
+        samples = self._source.samples
+        rows = np.flatnonzero(samples.shard_of == number).tolist()
+        return Rows(
+            self._source.spec,
+            (
+                Row(
+                    row,
+                    samples.keys[row].as_py(),
+                    int(samples.offsets[row]),
+                    int(samples.nbytes[row]),
+                    samples.xxh3[row].decode(),
+                )
+                for row in rows
+            ),
+        )
+
     def _damaged(self, row: int, what: str) -> Damaged:
         samples = self._source.samples
-        return Damaged(
-            f"shard {samples.shards[samples.shard_of[row]]}, clip {samples.ids[row]}: {what}. Run "
-            "`clipmill verify --root DIR` to see all damage; put the shard back from a copy or "
-            "pack into a new folder."
-        )
+        return Damaged(told(samples.shards[samples.shard_of[row]], samples.ids[row].as_py(), what))
+
+
+def told(shard: str, clip: str, what: str) -> str:
+    """Return the words for damage: where it is, what it is, and what to do."""
+    return (
+        f"shard {shard}, clip {clip}: {what}. Run `clipmill verify --root DIR` to see all damage; "
+        "put the shard back from a copy or pack into a new folder."
+    )
 
 
 def digest_of(payload: NDArray[np.uint8]) -> bytes:

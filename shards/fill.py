@@ -74,7 +74,7 @@ class Filler:
     _clips: Clips = field(init=False)
 
     def __post_init__(self) -> None:
-        self._clips = Clips(self.source, verify=self.verify)
+        self._clips = Clips(self.source, verify=self.verify, skipping=self.skipping)
         self._places = np.array(self.source.spec.shape[:_CUTS]) - np.array(self.window) + 1
 
     def __getitem__(self, task: Task) -> Done:

@@ -28,6 +28,7 @@ from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec
 from manifests.storage import Storage
 from shards.about import read_about
+from shards.clips import told
 from shards.contents import contents
 from shards.format import (
     BLOCK,
@@ -154,11 +155,8 @@ class _Open(NamedTuple):
     copy: contextlib.ExitStack
 
 
-def _damaged(shard: str, key: str, what: str) -> ClipmillError:
-    return ClipmillError(
-        f"shard {shard}, clip {key}: {what}. Run `clipmill verify --root DIR` to see all "
-        "damage; put the shard back from a copy or pack into a new folder."
-    )
+def _damaged(shard: str, clip: str, what: str) -> ClipmillError:
+    return ClipmillError(told(shard, clip, what))
 
 
 def scan(path: Path, shard: str, spec: ClipSpec) -> Iterator[tuple[Sample, dict[str, Any]]]:

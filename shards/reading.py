@@ -16,7 +16,7 @@ from manifests.spec import ClipSpec
 
 CONTEXTS = ("fork", "forkserver", "spawn")
 RAW, JPEG = 4, 8  # worker processes that no trainer outruns
-TOGETHER = 32  # clips of raw shards that a worker is asked for at once: a message costs 0.2 ms
+TOGETHER = 16  # clips of raw shards that a worker is asked for at once: a message costs 0.3 ms
 PREFETCH = 2  # messages that each worker has before it
 HELD = 2  # batches that a consumer holds: the one it works on, and the one before
 

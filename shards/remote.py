@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
+
 import numpy as np
 
 from manifests.dataset import Dataset
-from shards.batches import Fetching
+from shards.ahead import Ahead
 from shards.clips import Source
+from shards.contents import contents
 from shards.samples import Samples
-from shards.write import FOLDER
+from shards.write import FOLDER, shard_path
 
 
 def source_of(dataset: Dataset, samples: Samples) -> Source:
     """Return what is read, and what the table of shards says of each; reads that table."""
-    rows = dataset.parts("shards", ("shard", "bytes"))
-    sizes = dict(zip(rows["shard"].to_pylist(), rows["bytes"].to_pylist(), strict=True))
+    known = contents(dataset.parts("shards"))
+    here = dataset.storage.room is None
     return Source(
         samples,
         dataset.spec,
-        np.array([sizes[name] for name in samples.shards], np.int64),
-        [None] * len(samples.shards),
-        dataset.storage.place(FOLDER) if dataset.storage.room is None else None,
+        [known[name] for name in samples.shards],
+        dataset.storage.place(FOLDER) if here else None,
     )
 
 
-def fetching_of(dataset: Dataset, samples: Samples) -> Fetching | None:
-    """Return what fetches shards ahead of the plan; None where they are here already."""
-    return None
+def ahead_of(dataset: Dataset, source: Source) -> Ahead | None:
+    """Return what fetches shards before they are read; None where they are on this machine.
+
+    The processes of a machine share the room; those of torchrun say how many they are.
+    """
+    room = dataset.storage.room
+    if room is None:
+        return None
+
+    def fetch(number: int) -> contextlib.AbstractContextManager[Path]:
+        path = shard_path(source.samples.shards[number])
+        return dataset.storage.fetched(path, content=source.contents[number])
+
+    sizes = np.array([content.size for content in source.contents], np.int64)
+    return Ahead(fetch, sizes, room, first=int(os.environ.get("LOCAL_RANK", "0")))

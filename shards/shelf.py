@@ -28,16 +28,13 @@ class Mapped:
             os.close(self._fd)
             raise
         self.bytes: NDArray[np.uint8] = np.frombuffer(self.map, np.uint8)
-        self._probe, self._opened = bytearray(1), self._stamp()
-
-    def _stamp(self) -> tuple[int, int]:
-        now = os.fstat(self._fd)
-        return now.st_size, now.st_mtime_ns
+        self.status, self._probe = os.fstat(self._fd), bytearray(1)
 
     @property
     def changed(self) -> bool:
         """Whether the file was written to since it was opened: what it lost may not be touched."""
-        return self._stamp() != self._opened
+        now = os.fstat(self._fd)
+        return (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns)
 
     def only_what_is_read(self) -> None:
         """Tell the kernel to read no more than is touched: half a clip is half the bytes."""

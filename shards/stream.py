@@ -24,7 +24,7 @@ from shards.device import on_device
 from shards.draws import clip_keys
 from shards.position import Course, Position, required
 from shards.reading import Reading
-from shards.remote import fetching_of, source_of
+from shards.remote import ahead_of, source_of
 from shards.samples import dropped_since, read_samples
 
 REASONS = 20  # of bad samples that are kept to be told
@@ -168,8 +168,9 @@ class Stream(IterableDataset[Batch]):
 
     def _reader(self) -> Batches:
         if self._batches is None:
+            source = source_of(self._dataset, self.samples)
             self._batches = Batches(
-                source_of(self._dataset, self.samples),
+                source,
                 clip_keys(self.clip_ids),
                 self.window,
                 -(-self.global_batch // self.world),
@@ -177,7 +178,7 @@ class Stream(IterableDataset[Batch]):
                 self.seed,
                 self.train,
                 self.reading,
-                fetching_of(self._dataset, self.samples),
+                ahead_of(self._dataset, source),
             )
         return self._batches
 
