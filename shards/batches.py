@@ -22,6 +22,7 @@ from shards.format import UNLABELLED
 from shards.plan import PAD
 from shards.reading import HELD, PREFETCH, Reading, together
 from shards.slots import Pool, Slots
+from shards.verified import changed
 from shards.workers import Workers
 
 
@@ -75,7 +76,9 @@ class Batches:
             verify=reading.verify,
             skipping=reading.bad_samples > 0,
         )
-        self._workers = Workers(self._filler, count, PREFETCH, reading.context) if count else None
+        self._workers = (
+            Workers(self._filler, count, PREFETCH, reading.context, self._cut) if count else None
+        )
         self._ahead = ahead
 
     def read(self, epoch: int, rows: NDArray[np.int64]) -> Iterator[tuple[Batch, list[str]]]:
@@ -121,6 +124,19 @@ class Batches:
         random = torch.from_numpy(self._slots.random[slot].copy())
         batch = Batch(self._pool.show(slot), torch.from_numpy(labels), rows, random)
         return batch, [one.reason for one in here]
+
+    def _cut(self) -> list[str]:
+        """Tell which shards of a folder have another length than their rows say."""
+        source = self._filler.source
+        if source.folder is None:
+            return []
+        named = zip(source.samples.shards, source.contents, strict=True)
+        return changed((name, source.folder / name, content.size) for name, content in named)
+
+    @property
+    def restarts(self) -> int:
+        """How often workers died and new ones were started."""
+        return self._workers.restarts if self._workers else 0
 
     def close(self) -> None:
         """End the processes, and let go of what was fetched."""

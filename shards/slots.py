@@ -67,7 +67,7 @@ class Pool:
         self._free: deque[int] = deque(range(len(slots)))
         self._shown: dict[int, weakref.ref[np.ndarray]] = {}
         self._copying: deque[tuple[torch.cuda.Event, int]] = deque()
-        self.pinned = pin and _pinned(slots.pixels)
+        self._pin, self.pinned = pin, False
 
     def take(self, count: int) -> tuple[int, ...]:
         """Return free slots to be filled."""
@@ -79,6 +79,8 @@ class Pool:
 
     def show(self, slot: int) -> torch.Tensor:
         """Return what a slot holds: its memory, or a copy where too many are held already."""
+        if self._pin:  # once, and after the workers were forked
+            self._pin, self.pinned = False, _pinned(self._slots.pixels)
         array = self._slots.pixels[slot]
         if len(self._shown) >= self._held:
             self._free.append(slot)

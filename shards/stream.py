@@ -72,7 +72,8 @@ class Stream(IterableDataset[Batch]):
         self.window, self.global_batch, self.train, self.seed = window, global_batch, train, seed
         self.rank, self.world, self.reading = rank, world, reading or Reading()
         self.digest = self.samples.digest
-        self.bad: list[str] = []
+        self.bad: list[str] = []  # why samples were left out on this rank, the first of them
+        self.left_out = 0  # how many were in the epoch that ended last, on all ranks
         self._course = Course(self.digest, seed, global_batch, block, lanes)
         self._position = Position(laid=global_batch)
         self._dataset = dataset
@@ -110,6 +111,11 @@ class Stream(IterableDataset[Batch]):
     def bad_samples(self) -> int:
         """Samples of this epoch that were left out as damaged, on all ranks."""
         return self._position.bad
+
+    @property
+    def restarts(self) -> int:
+        """How often reading processes died and new ones went on, since the last `close`."""
+        return self._batches.restarts if self._batches else 0
 
     @property
     def dropped(self) -> int:
@@ -150,6 +156,7 @@ class Stream(IterableDataset[Batch]):
             # Counted before it is handed over: whoever saves while working on a batch has it done.
             at.step += 1
             yield batch
+        self.left_out = at.bad
         at.next_epoch(self._course)
 
     def _count(self, bad: list[str]) -> None:

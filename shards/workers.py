@@ -12,7 +12,7 @@ import signal
 import threading
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -25,9 +25,20 @@ DEATHS = 3  # in a row, without a task that came back
 
 
 class Workers:
-    """A number of processes that read; started with the first task."""
+    """A number of processes that read; started with the first task.
 
-    def __init__(self, filler: Filler, count: int, prefetch: int, context: str) -> None:
+    `cut` tells which shards have another length than they should: what SIGBUS comes of.
+    """
+
+    def __init__(
+        self,
+        filler: Filler,
+        count: int,
+        prefetch: int,
+        context: str,
+        cut: Callable[[], list[str]] = list,
+    ) -> None:
+        self._cut = cut
         self._settings: dict[str, Any] = {
             "dataset": filler,
             "batch_size": None,
@@ -66,7 +77,7 @@ class Workers:
                 deaths, self.restarts = deaths + 1, self.restarts + 1
                 self.close()
                 if deaths == DEATHS:
-                    raise StoppedError(_told(causes)) from error
+                    raise StoppedError(_told(causes, self._cut())) from error
 
     def _begun(self) -> Iterator[Done]:
         with warnings.catch_warnings(), _own_children_signal():
@@ -138,11 +149,12 @@ def _own_children_signal() -> Iterator[None]:
         signal.signal(signal.SIGCHLD, before)
 
 
-def _told(causes: list[int]) -> str:
+def _told(causes: list[int], cut: list[str]) -> str:
     names = {signal.Signals(-code).name if code < 0 else f"exit {code}" for code in causes}
+    found = f" Found: {'; '.join(cut[:3])}." if cut else ""
     return (
         f"the processes that read shards died {DEATHS} times over the same batches "
-        f"({', '.join(sorted(names))}). SIGKILL: the machine may be out of memory, read with fewer "
-        "--workers; SIGBUS: a shard was cut short or its disk failed, see `clipmill verify`. Then "
-        "run the same command again; what was finished is kept."
+        f"({', '.join(sorted(names))}).{found} SIGKILL: the machine may be out of memory, read "
+        "with fewer --workers; SIGBUS: a shard was cut short or its disk failed, see `clipmill verify`. "
+        "Then run the same command again; what was finished is kept."
     )

@@ -22,6 +22,7 @@ from manifests.errors import ClipmillError
 from model.metrics import Metrics
 from model.world import World
 from shards.reading import Reading
+from shards.stream import Stream
 from train.options import Options
 from train.run import Run
 from train.session import Session, restore, save, start
@@ -82,6 +83,20 @@ def _say_dropped(session: Session) -> None:
         (session.ui.note if many else session.ui.detail)(text + cure)
 
 
+def _say_lost(session: Session, stream: Stream) -> None:
+    """Warn of damaged clips that an epoch has left out, and of processes that died."""
+    if stream.left_out:
+        here = f"; here {stream.bad[0]}" if stream.bad else ""
+        session.ui.warn(f"{stream.left_out} damaged clips were left out in this epoch{here}")
+        stream.bad.clear()
+    if stream.restarts > session.restarts:
+        session.restarts = stream.restarts
+        session.ui.warn(
+            f"the processes that read shards have died {stream.restarts} times and went on; the "
+            "machine may be short of memory."
+        )
+
+
 def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
     """Train to the end of the epoch that the stream stands in, look at val, keep checkpoints."""
     stream, epoch, started = session.train, session.train.epoch, time.monotonic()
@@ -97,6 +112,7 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
             progress.advance(words=f"loss {loss.item():.3f}" if stream.step % 10 == 0 else "")
             asked = time.monotonic()
             _between_steps(session, stop)
+    _say_lost(session, stream)
     seconds = time.monotonic() - started
     learned = _summed(session, session.metrics)
     session.metrics = Metrics(session.network.spec.num_classes, session.world.device)
@@ -125,6 +141,7 @@ def evaluate(session: Session) -> dict[str, float]:
             device = session.world.device
             logits = network(session.normalise(batch.pixels.to(device)))
             metrics.update(logits, batch.labels.to(device), batch.valid.to(device))
+    _say_lost(session, session.val)
     return _summed(session, metrics)
 
 

@@ -59,6 +59,7 @@ class Session:
     best_top1: float = -1.0
     saved: float = field(default_factory=time.monotonic)
     waited: float = 0.0
+    restarts: int = 0
 
     @property
     def kept(self) -> Network:

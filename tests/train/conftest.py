@@ -30,15 +30,17 @@ def one_thread() -> Iterator[None]:
 def fit() -> Callable[..., dict[str, Any]]:
     """Train here: root, run folder, options; c3d without dropout or r2plus1d, both of width 4."""
 
-    def run(root: Path, folder: Path, resume: bool = False, **options: Any) -> dict[str, Any]:
+    def fitted(root: Path, folder: Path, resume: bool = False, **options: Any) -> dict[str, Any]:
         name = options.setdefault("model", "r2plus1d")
         options.setdefault(
             "model_options", {"width": 4} | ({"dropout": 0.0} if name == "c3d" else {})
         )
         ui = options.pop("ui", Ui(quiet=True))
-        return train(Dataset.open(str(root)), Options(**options), Run(folder), ALONE, resume, ui)
+        more = {name: options.pop(name) for name in ("how", "recut") if name in options}
+        dataset, run = Dataset.open(str(root)), Run(folder)
+        return train(dataset, Options(**options), run, ALONE, resume, ui, **more)
 
-    return run
+    return fitted
 
 
 @pytest.fixture(scope="session")
