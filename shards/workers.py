@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from manifests.errors import StoppedError
 from shards.fill import Done, Filler, Task
+from shards.orphans import end_with_parent
 
 DEATHS = 3  # in a row, without a task that came back
 
@@ -126,7 +127,11 @@ def _as_it_is(done: Done) -> Done:
 
 
 def _settle(_: int) -> None:
-    """Leave signals to the parent: Ctrl-C is its business, all others end a worker plainly."""
+    """Leave signals to the parent: Ctrl-C is its business, all others end a worker plainly.
+
+    And end with it.
+    """
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGBUS, signal.SIGSEGV, signal.SIGFPE):
         signal.signal(number, signal.SIG_DFL)

@@ -1,6 +1,10 @@
 """Roots of clips of noise, made without a video: what the tests of reading share."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+import os
+import signal
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ from manifests.rows import Annotation, Clip, Label, SplitRow
 from manifests.spec import ClipSpec
 from shards.format import Sample
 from shards.write import write_shard
+from tests.traces import processes_with
 
 NOISE = ClipSpec(frames=4, rate=2, height=16, width=16)
 
@@ -69,3 +74,13 @@ def pixels_of() -> Callable[..., np.ndarray]:
 def uneven(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Sixty clips of noise in shards of 7, 50 and 3, sorted by class; read it, never change it."""
     return write_noise(tmp_path_factory.mktemp("uneven") / "root", (7, 50, 3))
+
+
+@pytest.fixture
+def mark() -> Iterator[str]:
+    """A word for the environment of what a test starts; whatever has it at the end is killed."""
+    word = f"reading-{uuid.uuid4().hex}"
+    yield word
+    for pid in processes_with(word):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

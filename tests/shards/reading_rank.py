@@ -3,13 +3,15 @@
     reading_rank.py ROOT OUT RUNS
 
 RUNS is JSON, one object a run: `stream` (options of Stream), `reading` (of Reading), `epochs`,
-`pause` (seconds a step), `resume` (a state) and `recut`. Each step ends with a collective, as DDP's
-do: ranks of unequal length would wait for ever. OUT/<run>-<rank>.jsonl gets a line a step when it
-is done: [epoch, step, ids, digests of the pixels]; OUT/state.json is where all ranks stand.
+`pause` (seconds a step), `resume` (a state) and `recut`, `hold` and `kill` ([epoch, step]: wait
+there to be killed; kill a worker there). Each step ends with a collective, as DDP's do: ranks of
+unequal length would wait for ever. OUT/<run>-<rank>.jsonl gets a line a step when it is done:
+[epoch, step, ids, digests of the pixels]; OUT/state.json is where all ranks stand.
 """
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -46,6 +48,16 @@ def seen(stream: Stream, batch: Batch) -> tuple[list[str | None], list[str | Non
     return ids, digests
 
 
+def kill_a_worker(note: Path) -> None:
+    """SIGKILL one of the processes that were forked from this one, where there are any; note it."""
+    mine = Path("/proc/self/cmdline").read_bytes()
+    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        if Path(f"/proc/{child}/cmdline").read_bytes() == mine:
+            os.kill(int(child), signal.SIGKILL)
+            note.write_text(child)
+            return
+
+
 def run(dataset: Dataset, out: Path, number: int, plan: dict[str, Any]) -> None:
     """Read the epochs of one run."""
     stream = Stream(
@@ -59,19 +71,21 @@ def run(dataset: Dataset, out: Path, number: int, plan: dict[str, Any]) -> None:
     )
     if "resume" in plan:
         stream.load_state_dict(plan["resume"], recut=plan["recut"])
-    pause = plan.get("pause", 0)
     with (out / f"{number}-{dist.get_rank()}.jsonl").open("w", buffering=1) as log:
         while stream.epoch < plan.get("epochs", 1):
             step, epoch = stream.step, stream.epoch
             for batch in stream:
-                if pause:
-                    time.sleep(pause)
+                time.sleep(plan.get("pause", 0))
                 log.write(json.dumps([epoch, step, *seen(stream, batch)]) + "\n")
-                step += 1
                 dist.barrier()
                 if dist.get_rank() == 0:
                     (out / "state.new").write_text(json.dumps(stream.state_dict()))
                     (out / "state.new").replace(out / "state.json")
+                if plan.get("kill") == [epoch, step]:
+                    kill_a_worker(out / f"killed-{dist.get_rank()}")
+                if plan.get("hold") == [epoch, step]:
+                    time.sleep(1000)
+                step += 1
     stream.close()
 
 

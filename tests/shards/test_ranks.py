@@ -10,8 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from manifests.dataset import Dataset
+from tests.traces import gone, processes_with, shared_names
 
 SCRIPT = Path(__file__).with_name("reading_rank.py")
 REPO = SCRIPT.parents[2]
@@ -36,6 +36,13 @@ RUNS = [
         "stream": {"global_batch": 8, "train": True, "tail": "drop", "lanes": 2, "block": 1},
         "reading": {"workers": 1},
         "epochs": 2,
+    },
+    # A worker of each rank is killed while it reads ahead.
+    {
+        "stream": {"global_batch": 4, "train": True, "tail": "exact", "seed": 9},
+        "reading": {"workers": 2},
+        "epochs": 3,
+        "kill": [0, 3],
     },
     # More workers than shards, and than a rank's clips in a batch.
     {
@@ -92,7 +99,7 @@ def test_one_process_reads_each_epoch_exactly(alone: list[list[Any]]) -> None:
         options = run["stream"]
         size, tail = options["global_batch"], options["tail"]
         orders = []
-        for epoch in range(2):
+        for epoch in range(run["epochs"]):
             mine = [batch for batch in batches if batch[0] == epoch]
             assert [batch[1] for batch in mine] == list(range(len(mine)))
             ids = [clip for batch in mine for clip in batch[2]]
@@ -113,53 +120,9 @@ def test_any_number_of_ranks_and_workers_reads_the_same(
 ) -> None:
     """Ids and pixels, step by step, with workers 0, 1, 2 and 5, over shards of 7, 50 and 3."""
     finished(torchrun(SCRIPT, uneven.storage.root, tmp_path, json.dumps(RUNS), ranks=ranks))
+    assert len(list(tmp_path.glob("killed-*"))) == ranks, "a worker of each rank"
     for number, wanted in enumerate(alone):
         assert [whole(lines) for lines in steps(tmp_path, number, ranks)] == wanted, RUNS[number]
-
-
-def processes_with(mark: str) -> dict[int, str]:
-    """Every process that inherited a mark in its environment, and its command."""
-    found = {}
-    for place in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            # A zombie's environment is empty: it holds nothing any more.
-            if place.name.isdigit() and mark.encode() in (place / "environ").read_bytes():
-                found[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ")[:200]
-    found.pop(os.getpid(), None)
-    return {pid: str(command) for pid, command in found.items()}
-
-
-def shared_names(pids: dict[int, str]) -> set[str]:
-    """Names in /dev/shm that these processes have open or mapped, and that still exist."""
-    names = set()
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-                if "/dev/shm/" in line and not line.endswith("(deleted)"):
-                    names.add(line[line.index("/dev/shm/") :])
-            for link in Path(f"/proc/{pid}/fd").iterdir():
-                target = str(link.readlink())
-                if target.startswith("/dev/shm/") and not target.endswith("(deleted)"):
-                    names.add(target)
-    return names
-
-
-def gone(mark: str, seconds: float = 20) -> None:
-    """Wait until no process has the mark."""
-    until = time.monotonic() + seconds
-    while left := processes_with(mark):
-        assert time.monotonic() < until, left
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def mark() -> Iterator[str]:
-    """A word for the environment of what a test starts; whatever has it at the end is killed."""
-    word = f"reading-{uuid.uuid4().hex}"
-    yield word
-    for pid in processes_with(word):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
 
 
 def reached(state: Path, epoch: int, step: int, process: subprocess.Popen[str]) -> None:
@@ -202,7 +165,7 @@ def test_killed_while_reading_ahead_goes_on_with_other_ranks(
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
-    slowly = json.dumps([run | {"pause": 0.05}])
+    slowly = json.dumps([run | {"pause": 0.05, "hold": [1, 11]}])
     job = torchrun(SCRIPT, uneven.storage.root, first, slowly, ranks=before, MARK=mark)
     reached(first / "state.json", 1, 3, job)
     running = processes_with(mark)
@@ -213,7 +176,7 @@ def test_killed_while_reading_ahead_goes_on_with_other_ranks(
     assert not [name for name in names if Path(name).exists()]
 
     state = json.loads((first / "state.json").read_text())
-    assert state["epoch"] == 1 and 3 <= state["step"] < 15
+    assert state["epoch"] == 1 and 3 <= state["step"] <= 12
     stream = run["stream"] | {"global_batch": batch}
     rest = json.dumps([run | {"stream": stream, "resume": state, "recut": batch != 4}])
     finished(torchrun(SCRIPT, uneven.storage.root, second, rest, ranks=after, MARK=mark))
@@ -276,40 +239,3 @@ def test_training_on_two_processes_says_which_clip_is_damaged(
     assert job.returncode != 0
     assert f"shard {row['shard']}, clip {row['clip_id']}" in said
     gone(mark)
-
-
-READER = """
-import sys, time
-from manifests.dataset import Dataset
-from manifests.spec import Window
-from shards.reading import Reading
-from shards.stream import Stream
-stream = Stream(Dataset.open(sys.argv[1]), "train", Window(2, 10, 12), global_batch=4, train=True,
-                reading=Reading(workers=2, context=sys.argv[2]))
-if __name__ == "__main__":
-    for batch in stream:
-        print("reading", flush=True)
-        time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("context", ["fork", "spawn"])
-def test_nothing_is_left_of_a_process_that_is_killed(
-    uneven: Dataset, mark: str, tmp_path: Path, context: str
-) -> None:
-    script = tmp_path / "reader.py"
-    script.write_text(READER)
-    job = subprocess.Popen(
-        [sys.executable, str(script), uneven.storage.root, context],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(REPO), "MARK": mark},
-    )
-    assert job.stdout is not None and job.stdout.readline() == "reading\n"
-    running = processes_with(mark)
-    assert len(running) >= 3, "the reader and its two workers"
-    names = shared_names(running)
-    job.kill()
-    job.communicate()
-    gone(mark)
-    assert not [name for name in names if Path(name).exists()]
