@@ -57,10 +57,11 @@ def measured(script: str, *arguments: str) -> dict[str, Any]:
     return {"seconds": round(seconds, 2), **used}
 
 
-def in_child(steps: Mapping[str, Callable[..., None]]) -> None:
-    """Do the step that the command line names, and print what this process has used for it."""
+def in_child(steps: Mapping[str, Callable[..., Mapping[str, Any] | None]]) -> None:
+    """Do the step that the command line names; print what it used, and found if it says so."""
     sys.path.insert(0, str(RESULTS.parents[1]))
-    steps[sys.argv[1]](*sys.argv[2:])
+    found = steps[sys.argv[1]](*sys.argv[2:]) or {}
     mine = resource.getrusage(resource.RUSAGE_SELF)
     cpu = round(mine.ru_utime + mine.ru_stime, 2)
-    print(json.dumps({"cpu_seconds": cpu, "peak_mb": round(mine.ru_maxrss * 1024 / 1e6)}))
+    used = {"cpu_seconds": cpu, "peak_mb": round(mine.ru_maxrss * 1024 / 1e6)}
+    print(json.dumps({**used, **found}))
