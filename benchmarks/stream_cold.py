@@ -1,7 +1,7 @@
 """Epochs from the disk: shards are dropped from memory, then read once by each way in turn.
 
-Each contestant is a fresh one, for what a process has mapped cannot be dropped. What the disk gave is
-counted twice: by the kernel for the processes, and by the pages that are in memory afterwards.
+Each contestant is a fresh one, for what a process has mapped cannot be dropped. What the disk gave
+is counted twice: by the kernel for the processes, and by the pages that are in memory afterwards.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a long run holds, and what stays of it: memory over 20 epochs, and after every kind of end."""
+"""What a long run holds over 20 epochs, and what stays of it after every kind of end."""
 
 from __future__ import annotations
 

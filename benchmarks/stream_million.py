@@ -1,7 +1,7 @@
 """A root whose tables name a million samples, and what reading it takes.
 
-The shards that the measured batches lie in are real; the others are only named. Children measure: one
-makes plans and says what memory they take, others go to a step and take its first batch, in turn.
+The shards that the measured batches lie in are real; the others are only named. Children measure:
+one makes plans and says what memory they take, others go to a step and take its first batch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from machine import in_child, measured
 from real_shards import samples_of
 
@@ -27,7 +28,6 @@ from shards import plan
 from shards.benching.processes import own_memory
 from shards.format import Sample
 from shards.reading import Reading
-from shards.samples import read_samples
 from shards.stream import Stream
 from shards.write import shard_path, write_shard
 
@@ -124,26 +124,25 @@ def _make(source: Dataset, root: Path) -> None:
     )
     dataset = annotate(str(root), found, source.spec, 0, "videos")
     del found
-    shards = [_shard(number) for number in range(-(-COUNT // IN_A_SHARD))]
     pattern, whole = _written(dataset, "pattern.tar", names[:IN_A_SHARD], taken)
     (root / shard_path("pattern.tar")).unlink()
-    rows = [whole | {"shard": shard} for shard in shards]
+    shards = [_shard(number) for number in range(-(-COUNT // IN_A_SHARD))]
+    known = {
+        number: _written(dataset, _shard(number), names[number * IN_A_SHARD :][:IN_A_SHARD], taken)[
+            1
+        ]
+        for number in _read_at_the_steps(names, shards)
+    }
+    rows = [known.get(number, whole | {"shard": shard}) for number, shard in enumerate(shards)]
     _append(dataset, "shards", rows)
     for start in range(0, COUNT, _PIECE):
-        piece = range(start, min(start + _PIECE, COUNT))
-        _append(
-            dataset,
-            "samples",
-            [
-                pattern[number % IN_A_SHARD]
-                | {"clip_id": names[number], "key": names[number]}
-                | {"shard": _shard(number // IN_A_SHARD)}
-                for number in piece
-            ],
-        )
-    for number in _read_at_the_steps(dataset):
-        clips = names[number * IN_A_SHARD : (number + 1) * IN_A_SHARD]
-        _written(dataset, _shard(number), clips, taken)
+        piece = [
+            pattern[number % IN_A_SHARD]
+            | {"clip_id": names[number], "key": names[number]}
+            | {"shard": shards[number // IN_A_SHARD]}
+            for number in range(start, min(start + _PIECE, COUNT))
+        ]
+        _append(dataset, "samples", piece)
 
 
 def _shard(number: int) -> str:
@@ -167,12 +166,12 @@ def _written(
     return written.samples, written.shard
 
 
-def _read_at_the_steps(dataset: Dataset) -> list[int]:
+def _read_at_the_steps(names: list[str], shards: list[str]) -> list[int]:
     """Return the numbers of the shards that batches at and after the measured steps lie in."""
-    samples = read_samples(dataset, "train", None)
-    order = plan.order(samples.shard_of, samples.digest, 0, 0)
+    shard_of = np.arange(COUNT) // IN_A_SHARD
+    order = plan.order(shard_of, plan.digest(pa.array(names), shards, shard_of), 0, 0)
     places = [np.arange(step * BATCH, (step + AROUND) * BATCH) for step in STEPS]
-    return np.unique(samples.shard_of[order[np.concatenate(places)]]).tolist()
+    return np.unique(shard_of[order[np.concatenate(places)]]).tolist()
 
 
 if __name__ == "__main__":
