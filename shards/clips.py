@@ -1,8 +1,8 @@
 """Clips by their row: mapped shards, what is known to be damaged in them, a clip's pixels.
 
 Each shard is looked through when it is first opened on this machine (shards/verified.py); a clip's
-header is held against its row whenever it is read (a microsecond), its digest where that is asked
-for (a third of a copy).
+header is held against its row when it is first read, and again when the file was written to since;
+its digest whenever it is read, where that is asked for (a third of a copy).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from manifests.spec import ClipSpec
 from shards.format import decode_pixels
 from shards.header import DIGEST, require_header
 from shards.samples import Samples
-from shards.shelf import Mapped, Shelf
+from shards.shelf import Looks, Mapped, Shelf
 from shards.verified import SHARD, Facts, Row, Rows, damage
 
 OPEN_SHARDS = 256
@@ -63,9 +63,12 @@ class Clips:
         spec = source.spec
         self._frame = spec.nbytes // spec.frames if spec.codec == "raw" else 0
         self._strip = np.empty(0 if self._frame else spec.nbytes, np.uint8)
+        self._looks = Looks()
 
     def ahead(self, row: int, first: int, frames: int, paths: Paths) -> None:
         """Have the disk bring some frames of a clip while this process does something else."""
+        if not self._looks.due():
+            return
         samples = self._source.samples
         start, length = int(samples.offsets[row]), int(samples.nbytes[row])
         if self._frame:
@@ -75,7 +78,7 @@ class Clips:
         except Damaged:
             return  # told when it is read
         if 0 <= start < start + length <= len(mapped.bytes):
-            mapped.ahead(start, start + length)
+            self._looks.saw(mapped.ahead(start, start + length))
 
     def clip(self, row: int, paths: Paths) -> NDArray[np.uint8]:
         """Return a stored clip, uint8 (T, H, W, C): a view of its shard, or of a reused buffer.
@@ -92,15 +95,16 @@ class Clips:
         if row in self._lost[number]:
             raise self._damaged(row, self._lost[number][row])
         offset, length = int(samples.offsets[row]), int(samples.nbytes[row])
+        payload = mapped.bytes[offset : offset + length]
         try:
-            view = mapped.bytes.data
-            require_header(view, offset, length, samples.keys[row].as_py(), source.spec)
-            payload = mapped.bytes[offset : offset + length]
-            if (
-                self._verify
-                and xxhash.xxh3_64_hexdigest(payload.data).encode() != samples.xxh3[row]
-            ):
+            if row not in mapped.known:
+                key = samples.keys[row].as_py()
+                require_header(mapped.bytes.data, offset, length, key, source.spec)
+                mapped.known.add(row)
+            if self._verify and digest_of(payload) != samples.xxh3[row]:
                 raise ValueError(DIGEST)
+            if self._frame:
+                return payload.reshape(source.spec.shape)
             return decode_pixels(payload.data, source.spec.codec, source.spec, self._strip)
         except ValueError as error:
             raise self._damaged(row, str(error)) from error
