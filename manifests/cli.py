@@ -35,7 +35,7 @@ Root = Annotated[
     typer.Option(
         "--root",
         envvar="CLIPMILL_ROOT",
-        help="The dataset folder, or the URL of one in an object store (s3://bucket/name).",
+        help="The dataset folder, or its URL: s3://bucket/name, or to read https://host/name.",
         metavar="DIR",
     ),
 ]

@@ -47,6 +47,14 @@ class Content:
         return f"its {self.kind} is {found}; expected {self.digest}"
 
 
+def write_at(fd: int, data: bytes | memoryview, place: int) -> None:
+    """Write all of `data`: of a disk that gets full the system takes a part without an error."""
+    view = memoryview(data)
+    while len(view):
+        done = os.pwrite(fd, view, place)
+        view, place = view[done:], place + done
+
+
 class ChangedError(Exception):
     """A file became another one while it was fetched, or is not the one that was looked for."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from manifests.content import ChangedError
+from manifests.content import ChangedError, write_at
 from manifests.objectclient import patience
 from manifests.objecterrors import is_final, telling
 
@@ -59,7 +58,7 @@ def fetching(
             if found["size"] != size:
                 raise ChangedError(f"{found['size']} bytes; expected {size}")
             same = found["e_tag"]
-            os.pwrite(fd, data, start)
+            write_at(fd, data, start)
             start += max(1, len(data))
 
     return fetch

@@ -1,8 +1,9 @@
 """The one door to a dataset folder: whole files that appear at once or not at all.
 
 Paths are relative, with slashes. `Storage` is what every other module knows; manifests/local.py is
-the file system through the standard library, manifests/objects.py an object store. What has to be
-a file on this machine is asked for by `fetched` (to read it) or `place` (to make or lock it).
+the file system through the standard library, manifests/objects.py an object store,
+manifests/web.py a web server, which can only be read. What has to be a file on this machine is
+asked for by `fetched` (to read it) or `place` (to make or lock it).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Protocol
 
 from manifests.content import Content
-from manifests.errors import ClipmillError
 
 
 class Writer(Protocol):
@@ -109,21 +109,21 @@ class Storage(Protocol):
 
 
 def open_storage(root: str | os.PathLike[str]) -> Storage:
-    """Return the storage for `--root`: a local path, or the URL of a prefix in an object store.
+    """Return the storage for `--root`: a local path, the URL of a prefix in an object store, or
+    the address of a folder that a web server gives out.
 
     Raises:
-        ClipmillError: a URL that is none of an object store's.
+        ClipmillError: a URL that is none of these.
     """
     text = os.fspath(root)
     if not is_url(text):
         from manifests.local import LocalStorage
 
         return LocalStorage(Path(text))
-    if re.match("https?:", text, re.IGNORECASE):
-        raise ClipmillError(
-            f"--root {text!r} is a web address; expected a local folder or an object store "
-            "(s3://bucket/name). Copy the data set to one of them first."
-        )
+    if is_web(text):
+        from manifests.web import WebStorage
+
+        return WebStorage(text)
     from manifests.objects import ObjectStorage
 
     return ObjectStorage(text)
@@ -132,3 +132,8 @@ def open_storage(root: str | os.PathLike[str]) -> Storage:
 def is_url(root: str) -> bool:
     """Whether a root is named by a URL, not by a path."""
     return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", root))
+
+
+def is_web(root: str) -> bool:
+    """Whether a root is a web address, which can be read and not written."""
+    return bool(re.match("https?:", root, re.IGNORECASE))

@@ -45,7 +45,7 @@ class Patient:
 
     @property
     def remote(self) -> bool:
-        """Whether the root is in an object store."""
+        """Whether the root is in an object store or on a web server."""
         return self.root is not None and is_url(str(self.root))
 
     @property

@@ -17,7 +17,7 @@ import filelock
 from manifests.console import size
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
-from manifests.storage import Storage
+from manifests.storage import Storage, is_web
 from pipeline.doctoring.finding import Finding, Patient
 
 
@@ -86,9 +86,9 @@ def to_come(root: Path) -> tuple[int | None, int]:
 def file_system(patient: Patient) -> Finding:
     """Make, replace, grow and lock files as storage does."""
     if patient.remote:
-        from pipeline.doctoring.store import object_store
+        from pipeline.doctoring.store import object_store, web_server
 
-        return object_store(patient)
+        return web_server(patient) if is_web(str(patient.root)) else object_store(patient)
     try:
         with _trial(patient.folder) as storage:
             lacking = tried(storage)

@@ -1,6 +1,7 @@
-"""An object store under a dataset folder, and the scratch folder of this machine for it.
+"""An object store or a web server under a dataset folder, and this machine's scratch folder for it.
 
-The store is tried with a few small objects under a name of its own, which are removed.
+A store is tried with a few small objects under a name of its own, which are removed; a server is
+asked for dataset.toml and for a list of tables.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import uuid
 
 from manifests import scratch
 from manifests.console import size
+from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.storage import open_storage
 from pipeline.doctoring.finding import Finding, Patient
@@ -55,3 +57,16 @@ def object_store(patient: Patient) -> Finding:
         cure = "use another store, or a local folder: writers at once could lose each other's work"
         return Finding("fail", f"{patient.root}: no {', '.join(lacking)}", cure)
     return Finding("ok", f"{patient.root} makes, replaces, lists and removes objects as it must")
+
+
+def web_server(patient: Patient) -> Finding:
+    """Read dataset.toml and the list of tables."""
+    try:
+        dataset = Dataset.open(str(patient.root))
+        tables = dataset.storage.list("manifests")
+    except (ClipmillError, OSError) as error:
+        return Finding("fail", f"{patient.root} cannot be used: {error}", "mend that first")
+    if not tables:
+        cure = "write listing.json anew there (clipmill listing), or let the server list folders"
+        return Finding("fail", f"{patient.root} lists no tables in manifests/", cure)
+    return Finding("ok", f"{patient.root} can be read: data set {dataset.name} (not written to)")

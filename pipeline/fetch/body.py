@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from manifests.addresses import host_of
 from manifests.errors import UnreachableError
+from manifests.routes import Routes
 from pipeline.fetch.errors import FetchError
-from pipeline.fetch.hosts import host_of
 from pipeline.fetch.pace import Pace
-from pipeline.fetch.routes import Routes
 
 BLOCK = 1 << 18
 # So many new bytes make up for the failures before: a flaky line may drop as often as it likes,

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
+from manifests.addresses import presentable
 from pipeline.fetch.taxonomy import Rule, Then, judge
 
 # Asking again at once is of use; all other statuses are the server's considered answer.
 # 429 is none of them: it closes the host for all workers, see pace.blocked.
 PASSING = frozenset({408, 425, 500, 502, 503, 504})
-# What a server says ends up in terminals: no character that steers one.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class FetchError(Exception):
@@ -47,8 +43,3 @@ class FetchError(Exception):
         if self.status is not None:
             return self.status in PASSING
         return self.rule.then is Then.RETRY
-
-
-def presentable(text: str) -> str:
-    """Return a text without control characters and without the credentials of its addresses."""
-    return _CREDENTIALS.sub("", _CONTROL.sub(" ", text)).strip()

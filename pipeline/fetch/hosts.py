@@ -5,16 +5,12 @@ Kept in a small file of the machine, which the processes share. Reading it takes
 
 from __future__ import annotations
 
-import email.utils
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 BUCKET = 10.0  # requests that may go at once after a rest
 LONGEST_PAUSE_S = 7200.0
-MOST_RETRY_AFTER_S = 3600.0
 
 
 @dataclass
@@ -70,32 +66,6 @@ def write_hosts(file: Path, hosts: dict[str, Host]) -> None:
     beside = file.with_name(f"{file.name}.new")
     beside.write_text(json.dumps({name: asdict(host) for name, host in hosts.items()}))
     beside.replace(file)
-
-
-def host_of(url: str) -> str:
-    """Return the name (and port) under which an address is paced; empty for one that is none."""
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2].lower()
-    except ValueError:
-        return ""
-
-
-def asked_s(retry_after: str | None, now: float) -> float | None:
-    """Return a Retry-After (seconds or a date) in seconds, at most an hour; None without one that
-    means something.
-    """
-    if not retry_after:
-        return None
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(retry_after).timestamp() - now
-        except (TypeError, ValueError, OverflowError):
-            return None
-    if not math.isfinite(seconds):
-        return None
-    return min(max(seconds, 0.0), MOST_RETRY_AFTER_S)
 
 
 def _host(values: list[object]) -> Host:

@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
+from manifests.addresses import host_of
 from manifests.errors import StoppedError
 from pipeline.acquiring.locate import own_stem
 from pipeline.annotate.sources import is_address
@@ -17,7 +18,6 @@ from pipeline.annotate.walk import is_media
 from pipeline.fetch import partfile
 from pipeline.fetch.body import Body
 from pipeline.fetch.errors import FetchError
-from pipeline.fetch.hosts import host_of
 from pipeline.fetch.source import Arrived, Refused, Tools, Want
 from pipeline.fetch.taxonomy import Then
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from manifests.console import Ui, clock
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError, unknown
+from manifests.routes import proxy_host
 from pipeline.acquiring.acquire import LOCAL
 from pipeline.annotate.text import read_names
 from pipeline.fetch.bring import Bring
 from pipeline.fetch.cvdf.source import Cvdf
 from pipeline.fetch.https import Https
 from pipeline.fetch.pace import Pace, Rates
-from pipeline.fetch.routes import proxy_host
 from pipeline.fetch.selection import Selection
 from pipeline.fetch.source import Source, Tools
 from pipeline.fetch.youtube import mirror

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from manifests.addresses import asked_s
 from manifests.console import clock
 from manifests.errors import StoppedError, UnreachableError
-from pipeline.fetch.hosts import LONGEST_PAUSE_S, Host, asked_s, read_hosts, write_hosts
+from pipeline.fetch.hosts import LONGEST_PAUSE_S, Host, read_hosts, write_hosts
 
 FIRST_PAUSE_S = 300.0
 LEAST_REST_S = 1.0  # of a host that is overloaded, whatever shorter time it names

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from manifests.addresses import host_of
 from manifests.dataset import Dataset
 from manifests.errors import StoppedError
 from manifests.reasons import Reason
@@ -23,7 +24,6 @@ from pipeline.acquiring.facts import facts
 from pipeline.acquiring.finding import File
 from pipeline.acquiring.locate import InRoot
 from pipeline.fetch.check import require_span, require_whole
-from pipeline.fetch.hosts import host_of
 from pipeline.fetch.kept import Kept
 from pipeline.fetch.lines import Lines
 from pipeline.fetch.litter import forget

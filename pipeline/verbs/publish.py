@@ -1,4 +1,4 @@
-"""The verbs for a dataset folder that others see: drop clips, freeze a list, write the card."""
+"""The verbs for a dataset folder that others see: drop clips, freeze a list, card and listing."""
 
 from __future__ import annotations
 
@@ -119,4 +119,16 @@ def card(
         ui.note(f"wrote {report['file']}")
         if licence is None:
             ui.warn("the card asks for the licence: say it with --license, or write it there.")
+        ui.finish(report)
+
+
+@verbs.command()
+def listing(*, root: Root, say: Say) -> None:
+    """Write listing.json, with which a web server that lists no folders can serve the root."""
+    from manifests.dataset import Dataset
+    from pipeline.publishing import listed
+
+    with ends(say) as ui:
+        report = listed.write_listing(Dataset.open(root))
+        listed.show(report, ui)
         ui.finish(report)

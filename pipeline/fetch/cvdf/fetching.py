@@ -8,11 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator
 
+from manifests.addresses import host_of
 from manifests.errors import ClipmillError, UnreachableError
 from manifests.reasons import Reason
 from pipeline.fetch.body import Body
 from pipeline.fetch.errors import FetchError
-from pipeline.fetch.hosts import host_of
 from pipeline.fetch.source import Tools
 from pipeline.fetch.taxonomy import Then
 

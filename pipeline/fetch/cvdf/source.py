@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from manifests.addresses import host_of
 from manifests.dataset import Dataset
 from manifests.rows import SPLITS
 from pipeline.annotate.sources import YOUTUBE
@@ -18,7 +19,6 @@ from pipeline.fetch.cvdf.layout import CVDF, LAYOUTS, archives_in, base_of, in_q
 from pipeline.fetch.cvdf.planning import Unit, by_split, deal, mended_first, units_of
 from pipeline.fetch.cvdf.reading import read
 from pipeline.fetch.cvdf.wanted import Allowance, Split, refusals
-from pipeline.fetch.hosts import host_of
 from pipeline.fetch.selection import EVERYTHING, Selection
 from pipeline.fetch.source import Arrived, Refused, Tools, Want
 

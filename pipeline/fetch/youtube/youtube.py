@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from manifests.addresses import host_of
 from manifests.errors import ClipmillError, StoppedError
 from manifests.reasons import Reason
 from pipeline.annotate.sources import YOUTUBE, names_host
 from pipeline.fetch.errors import FetchError
-from pipeline.fetch.hosts import host_of
 from pipeline.fetch.source import Arrived, Refused, Tools, Want
 from pipeline.fetch.taxonomy import Rule, Then
 from pipeline.fetch.youtube import bringing, javascript, mirror, names

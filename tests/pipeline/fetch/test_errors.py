@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.fetch.errors import FetchError, presentable
+from manifests.addresses import presentable
+from pipeline.fetch.errors import FetchError
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.fetch.hosts import BUCKET, LONGEST_PAUSE_S, Host, host_of, read_hosts, write_hosts
+from manifests.addresses import host_of
+from pipeline.fetch.hosts import BUCKET, LONGEST_PAUSE_S, Host, read_hosts, write_hosts
 
 
 @given(

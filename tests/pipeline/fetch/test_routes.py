@@ -8,10 +8,10 @@ import threading
 import pytest
 
 from manifests.errors import ClipmillError, UnreachableError
+from manifests.routes import proxy_host
 from pipeline.fetch.body import Body, Patience, pool
 from pipeline.fetch.errors import FetchError
 from pipeline.fetch.pace import Pace
-from pipeline.fetch.routes import proxy_host
 
 ENVIRONMENT = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 QUICK = Patience(connect=2, stall=2, retries=0)

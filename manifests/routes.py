@@ -14,9 +14,8 @@ import urllib3
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
+from manifests.addresses import host_of, presentable
 from manifests.errors import ClipmillError
-from pipeline.fetch.errors import presentable
-from pipeline.fetch.hosts import host_of
 
 REDIRECTS = 5
 SCHEMES = ("http", "https")
