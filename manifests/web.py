@@ -8,6 +8,8 @@ server's own page for each folder, and their bytes by a request each where the p
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +26,7 @@ from manifests.webpull import Pull
 from manifests.webrequests import AT_ONCE, Found
 
 SCHEMES = ("http", "https")
+_FRESH_S = 3.0  # for which listing.json is believed: some verbs list hundreds of folders
 _NO_LISTS = (
     "lists no files: neither {file} nor a page for the folder is there. Write {file} with "
     "`clipmill listing --root DIR`, where the data lie, or let the server list folders "
@@ -40,6 +43,7 @@ class WebStorage:
         self.room: int | None = self._scratch.most // 4
         self._listing: dict[str, int] | None = None
         self._lists: bool | None = None  # whether there is a listing.json; None: not asked yet
+        self._fresh_until = -math.inf
 
     def _path(self, path: str) -> str:
         parts = PurePosixPath(path).parts
@@ -114,12 +118,12 @@ class WebStorage:
         return {name: size for name, size in sorted(sizes.items()) if size is not None}
 
     def _listed(self) -> dict[str, int] | None:
-        """Return what listing.json says now; None where there is none."""
-        if self._lists is not False:
+        """Return what listing.json says now, or said a moment ago; None where there is none."""
+        if self._lists is not False and time.monotonic() > self._fresh_until:
             url = self._url(listing.FILE)
             try:
                 self._listing = listing.decode(webpull.read(url)[0], url)
-                self._lists = True
+                self._lists, self._fresh_until = True, time.monotonic() + _FRESH_S
             except FileNotFoundError:
                 self._listing, self._lists = None, False
                 self._require_index()

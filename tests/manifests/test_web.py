@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from manifests import listing, webrequests
+from manifests import listing, web, webrequests
 from manifests.content import Content
 from manifests.errors import ClipmillError, StoppedError
 from manifests.storage import open_storage
@@ -118,14 +118,18 @@ def test_names_and_passwords_of_netrc(
         webrequests._known_to.cache_clear()
 
 
-def test_files_of_listing_json(site: Site, data: bytes) -> None:
+def test_files_of_listing_json(site: Site, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {"x.tar": BIG, "manifests/clips.parquet": 3, "manifests/pack/part-1.parquet": 4}
     site.files["/root/listing.json"] = listing.encode(files)
     store = open_storage(site.url + "/root")
     assert store.list(".") == {"x.tar": BIG}
     assert store.list("manifests") == {"clips.parquet": 3} and store.list("shards") == {}
     assert store.holds("manifests") and store.holds(".") and not store.holds("shards")
-    # It is asked for anew each time: the root may have changed.
+    assert site.asked["/root/listing.json"] == 1
+    # After a moment it is asked for anew: the root may have changed.
+    monkeypatch.setattr(web, "_FRESH_S", 0)
+    store = open_storage(site.url + "/root")
+    assert store.list(".") == {"x.tar": BIG}
     site.files["/root/listing.json"] = listing.encode(files | {"y.tar": 1})
     assert store.list(".") == {"x.tar": BIG, "y.tar": 1}
     with pytest.raises(ClipmillError, match=r"y\.tar is not there, and listing.json says"):
