@@ -142,5 +142,6 @@ class Batches:
         """End the processes, and let go of what was fetched."""
         if self._workers is not None:
             self._workers.close()
+            self._workers = None  # they know this reader: no ring may keep its memory
         if self._ahead is not None:
             self._ahead.close()

@@ -98,6 +98,7 @@ class Workers:
         """End the processes."""
         running = getattr(self._loader, "_iterator", None)
         self._loader = None
+        self._tasks.come = iter(())  # what gives tasks knows the memory that they fill
         if running is not None:
             with contextlib.suppress(RuntimeError):
                 running._shutdown_workers()
