@@ -6,12 +6,15 @@ parts and are left out here, the one place that does.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests import tables
+from manifests.errors import ClipmillError
 from manifests.storage import Storage
 
 KEYS: dict[str, tuple[str, ...]] = {
@@ -32,8 +35,27 @@ ONCE: dict[str, tuple[str, ...]] = {"samples": ("clip_id", "view")}
 def counting_rows(storage: Storage, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Return the rows of a growing table that count, each key once."""
     rows = live_rows(storage, name)
+    if name == "shards":
+        for shard in contradicted(rows)[:1]:
+            raise ClipmillError(
+                f"shard {shard} has two rows in {storage.root}/manifests/shards that differ; "
+                f"expected one. {APART}"
+            )
     rows = rows if columns is None else rows.select(columns)
     return tables.unique(rows, ONCE.get(name, KEYS[name]))
+
+
+APART = "Take out the parts that came from another data set's folder."
+_SAME = ("split", "samples", "bytes", "sha256", "spec")
+
+
+def contradicted(shards: pa.Table) -> list[str]:
+    """Return the shards of which two rows say that they are different files."""
+    if len(shards) == len(shards["shard"].unique()):
+        return []
+    counted = shards.group_by("shard").aggregate([(name, "count_distinct") for name in _SAME])
+    several = [pc.field(f"{name}_count_distinct") > 1 for name in _SAME]
+    return sorted(counted.filter(functools.reduce(operator.or_, several))["shard"].to_pylist())
 
 
 def live_rows(storage: Storage, name: str) -> pa.Table:

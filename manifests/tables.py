@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from manifests import schema, sealed
 from manifests.errors import ClipmillError
+from manifests.sound import require_sound
 from manifests.storage import Storage
 
 COMPACT_AT = 16
@@ -74,7 +75,7 @@ def decode(
     `cure` is what to do about bytes that are no parquet.
 
     Raises:
-        ClipmillError: damaged, foreign, of another version or with other columns.
+        ClipmillError: damaged, foreign, of another version, with other columns or impossible rows.
     """
     if sealed.intact(data) is False:
         raise ClipmillError(
@@ -93,6 +94,7 @@ def decode(
         ) from error
     metadata = schema.check(table.schema, name, where)
     metadata.pop(sealed.KEY, None)
+    require_sound(table, name, where, cure)
     return schema.completed(table, name), metadata
 
 

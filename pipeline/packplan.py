@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from manifests.rows import SPLITS
+from manifests.shardnames import named
 
 SHARD_BYTES = 256_000_000
 # Small sets still get shards enough to shuffle and to pack in parallel, but none below this.
@@ -46,7 +47,7 @@ def plan_shards(
         count = shard_count(len(clips), sample_bytes, shard_bytes, int(views.sum()))
         shuffled = _shuffle([clip for clip, *_ in clips], seed, generation)
         for number, places in enumerate(_cut(shuffled, views[shuffled], count)):
-            name = f"{split}-{next_index.get(split, 0) + number:06d}.tar"
+            name = named(split, next_index.get(split, 0) + number)
             for place in places:
                 clip, attempt, _ = clips[place]
                 rows.append(

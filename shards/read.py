@@ -183,7 +183,8 @@ def scan_file(file: Any, shard: str, spec: ClipSpec) -> Iterator[tuple[Sample, d
             key, end = "", 0
             for member in tar:
                 stem, _, ending = member.name.partition(".")
-                if not member.isreg() or (group and stem != key) or ending in group:
+                foreign = ending not in (extension, "cls", "json") or not member.isreg()
+                if foreign or (group and stem != key) or ending in group:
                     raise ValueError(f"member {member.name!r} does not belong there")
                 content = tar.extractfile(member)
                 data = content.read() if content else b""

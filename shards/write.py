@@ -16,6 +16,7 @@ from typing import Any
 
 import xxhash
 
+from manifests.shardnames import require_name
 from manifests.spec import ClipSpec
 from manifests.storage import Storage, Writer
 from shards.format import BLOCK, EXTENSION, NPY_HEADER, Sample, members, padded
@@ -27,8 +28,8 @@ _PIECE = 1 << 18
 
 
 def shard_path(shard: str) -> str:
-    """Return where a shard lies under the root."""
-    return f"{FOLDER}/{shard}"
+    """Return where a shard lies under the root; ClipmillError if that is no shard's name."""
+    return f"{FOLDER}/{require_name(shard)}"
 
 
 @dataclass(frozen=True, slots=True)

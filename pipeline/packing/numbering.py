@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from manifests.dataset import Dataset
+from manifests.shardnames import split_and_number
 from pipeline import plans
 
 REPACK = "pack-repack"  # under this name repack's plans are kept; they are of the stage `pack`
@@ -18,6 +17,6 @@ def next_index(dataset: Dataset) -> dict[str, int]:
             names.update(plans.read(dataset, plan, number)["shard"].to_pylist())
     following: dict[str, int] = {}
     for name in names:
-        split, index = re.fullmatch(r"(.+)-(\d+)\.tar", name).groups()  # type: ignore[union-attr]
-        following[split] = max(following.get(split, 0), int(index) + 1)
+        split, number = split_and_number(name)
+        following[split] = max(following.get(split, 0), number + 1)
     return following

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests import leftovers, tables
+from manifests.shardnames import PATTERN
 from manifests.storage import Storage
 from pipeline.acquiring.finding import own_folders
 from pipeline.acquiring.locate import is_own
@@ -25,7 +26,7 @@ from shards.write import FOLDER, shard_path
 
 TENSORS = tuple(f"clips/{number:02x}" for number in range(256))
 _OF_TENSORS = ["clip_id", "path", "bytes", "xxh3", "sha256"]
-OURS = re.compile(r"shards/.+-\d{6,}\.tar|clips/[0-9a-f]{2}/[A-Za-z0-9_-]+\.tar")
+OURS = re.compile(rf"shards/{PATTERN}|clips/[0-9a-f]{{2}}/[A-Za-z0-9_-]+\.tar")
 
 
 @dataclass

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from manifests import schema, sealed, tables
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
-from manifests.growing import KEYS
+from manifests.growing import APART, KEYS, contradicted
 from manifests.header import FILE
 from manifests.storage import Storage
 from pipeline import plans
@@ -133,6 +133,11 @@ def _read_growing(storage: Storage, name: str, found: Tables) -> None:
         found.problems += wrong.values()
     live = [rows for part, rows in parts.items() if part not in dead]
     rows = pa.concat_tables([schema.TABLES[name].empty_table(), *live])
+    if name == "shards" and (several := contradicted(rows)):
+        found.damaged.add(name)
+        what = "has two rows that differ"
+        found.problems += [Problem(f"shards/{shard}", what, APART) for shard in several]
+        rows = rows.filter(~pc.field("shard").isin(pa.array(several)))  # either may be the file's
     found.rows[name] = tables.unique(rows, KEYS[name])
 
 

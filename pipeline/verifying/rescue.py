@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from typing import Any
 
 import pyarrow.compute as pc
 
 from manifests import tables
 from manifests.dataset import Dataset
+from manifests.shardnames import split_and_number
 from manifests.spec import ClipSpec
 from manifests.storage import Storage
 from pipeline import plans
@@ -119,10 +119,7 @@ def _planned(dataset: Dataset, name: str) -> tuple[str, int]:
             rows = plans.read(dataset, kind, number).filter(pc.field("shard") == name)
             for row in rows.slice(0, 1).to_pylist():
                 return row["split"], row["generation"]
-    match = re.fullmatch(r"(.+)-\d+\.tar", name)
-    if match is None:
-        raise Unsound("no plan names it")
-    return match[1], 0
+    return split_and_number(name)[0], 0
 
 
 def _versions(found: Tables, name: str) -> dict[str, str]:

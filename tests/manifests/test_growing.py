@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from manifests import schema
-from manifests.growing import KEYS, ONCE, counting_rows, live_rows
+from manifests.errors import ClipmillError
+from manifests.growing import KEYS, ONCE, contradicted, counting_rows, live_rows
 
 
 def test_a_row_that_was_committed_twice_is_seen_once(tmp_path: Path, small: ModuleType) -> None:
@@ -36,3 +39,20 @@ def test_a_retired_shard_and_its_samples_do_not_count(tmp_path: Path, small: Mod
 def test_keys_are_columns_of_their_tables() -> None:
     for name, key in (*KEYS.items(), *ONCE.items()):
         assert set(key) <= set(schema.TABLES[name].names), name
+
+
+def test_two_rows_of_one_shard_that_say_different_things_are_refused(
+    tmp_path: Path, small: ModuleType
+) -> None:
+    """Two folders' tables in one: which of two files of that name is meant, nobody knows."""
+    dataset = small.make(tmp_path)
+    for _ in range(2):
+        small.shard_of(dataset)
+    row = dataset.parts("shards").to_pylist()[0]
+    dataset.append("shards", [row | {"versions": '{"av": "2"}'}])
+    assert len(counting_rows(dataset.storage, "shards")) == 1, "what made it may differ"
+    dataset.append("shards", [row | {"sha256": "1"}, row | {"shard": "train-000001.tar"}])
+    for columns in (None, ["shard", "bytes"]):
+        with pytest.raises(ClipmillError, match=r"shard train-000000\.tar has two rows in .* that"):
+            counting_rows(dataset.storage, "shards", columns)
+    assert contradicted(live_rows(dataset.storage, "shards")) == ["train-000000.tar"]

@@ -199,7 +199,7 @@ def test_old_maps_are_let_go(
 ) -> None:
     monkeypatch.setattr(read, "OPEN_SHARDS", 2)
     store = LocalStorage(tmp_path)
-    made = [shard(store, f"train-{n}.tar", [f"c{n}"]) for n in range(5)]
+    made = [shard(store, f"train-{n:06d}.tar", [f"c{n}"]) for n in range(5)]
     sizes = {found.shard["shard"]: found.shard["bytes"] for found in made}
     found = ShardReader(LocalStorage(tmp_path), spec, sizes)
     kept = [fetch(found, one.samples[0]) for one in made for _ in range(2)]

@@ -15,6 +15,7 @@ from manifests import leftovers, tables
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from pipeline.verifying import verify as checking
+from pipeline.verifying.mending import fix
 from pipeline.verifying.subset import subset
 from pipeline.verifying.verify import Wish, verify
 
@@ -148,6 +149,18 @@ def test_another_xxh3_is_seen_and_rows_of_before_have_none(root: Path) -> None:
     dataset.append("shards", rows)
     [found] = problems(root)
     assert found["where"] == f"shards/{rows[1]['shard']}" and "its xxh3 is not" in found["what"]
+
+
+def test_two_rows_of_one_shard_that_differ_are_seen_and_nothing_is_merged(root: Path) -> None:
+    dataset = Dataset.open(str(root))
+    row = dataset.parts("shards").to_pylist()[0]
+    dataset.append("shards", [row | {"sha256": "0" * 64, "bytes": row["bytes"] + 512}])
+    found = problems(root)
+    assert {"where": f"shards/{row['shard']}", "what": "has two rows that differ"} in [
+        {key: one[key] for key in ("where", "what")} for one in found
+    ]
+    _, made = fix(str(root), Wish(), Ui(quiet=True), dry_run=True)
+    assert not made.steps
 
 
 def test_a_changed_spec_is_named(root: Path) -> None:
