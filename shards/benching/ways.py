@@ -7,6 +7,7 @@ is not clipmill's is written as its own users would write it, at its best.
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,10 +23,10 @@ SHUFFLED = 64  # clips that webdataset holds back to shuffle; more cost memory a
 MEMORY_PART = 0.25  # of the free memory, at most, for the source of memcpy
 
 
-def memcpy(setup: Setup) -> tuple[Iterator[Pixels], int]:
+def memcpy(setup: Setup, slots: int = 1) -> tuple[Iterator[Pixels], int]:
     """Copy as many bytes from memory as large as the clips: what one core's memcpy does.
 
-    Each clip's bytes are one run of the clip as it is stored; what is written to is one batch.
+    Each clip's bytes are one run of the clip as it is stored; they go into `slots` batches in turn.
     """
     clips = Clips(setup)
     size = int(np.prod(clips.shape))
@@ -33,11 +34,10 @@ def memcpy(setup: Setup) -> tuple[Iterator[Pixels], int]:
     count = max(setup.batch, min(len(clips), int(free * MEMORY_PART) // clips.spec.nbytes))
     source = np.empty((count, clips.spec.nbytes), np.uint8)
     source[...] = np.arange(count, dtype=np.uint8)[:, None]  # every page is there
-    batch = np.empty((setup.batch, *clips.shape), np.uint8)
-    flat = batch.reshape(setup.batch, size)
 
     def batches() -> Iterator[Pixels]:
-        for rows in clips.rows(setup):
+        for rows, batch in zip(clips.rows(setup), _in_turn(setup, clips, slots), strict=False):
+            flat = batch.reshape(setup.batch, size)
             for place, row in enumerate(rows):
                 np.copyto(flat[place], source[row % count, :size])
             yield batch
@@ -45,23 +45,44 @@ def memcpy(setup: Setup) -> tuple[Iterator[Pixels], int]:
     return batches(), 0
 
 
-def crop_copy(setup: Setup) -> tuple[Iterator[Pixels], int]:
-    """Copy each window from the mapped shard into one batch that is used again, on one core.
+def crop_copy(setup: Setup, slots: int = 1) -> tuple[Iterator[Pixels], int]:
+    """Copy each window from the mapped shard into `slots` batches in turn, on one core.
 
     Of jpeg shards it is simplejpeg that decodes them first.
     """
     clips = Clips(setup)
-    batch = np.empty((setup.batch, *clips.shape), np.uint8)
 
     def batches() -> Iterator[Pixels]:
         generator = np.random.default_rng(0)
-        for rows in clips.rows(setup):
+        for rows, batch in zip(clips.rows(setup), _in_turn(setup, clips, slots), strict=False):
             starts = clips.starts(len(rows), generator)
             for place, row in enumerate(rows):
                 batch[place] = clips.cut(clips.pixels(row), starts[place])
             yield batch
 
     return batches(), 0
+
+
+def _in_turn(setup: Setup, clips: Clips, slots: int) -> Iterator[Pixels]:
+    memory = np.empty((slots, setup.batch, *clips.shape), np.uint8)
+    return itertools.cycle(memory)
+
+
+def into_slots(way: Callable[[Setup, int], tuple[Iterator[Any], int]]) -> Way:
+    """Return the same, going into as many batches in turn as clipmill reads into.
+
+    One batch that is written again and again stays in the processor's caches; those that are read
+    ahead cannot.
+    """
+
+    def run(setup: Setup) -> tuple[Iterator[Any], int]:
+        from shards import reading
+
+        steps, spec = len(Clips(setup)) // setup.batch, Clips(setup).spec
+        tasks = setup.workers * reading.PREFETCH + 1
+        return way(setup, tasks * reading.together(spec, setup.batch, steps) + reading.HELD)
+
+    return run
 
 
 def clipmill(setup: Setup) -> tuple[Iterator[Any], int]:
@@ -200,10 +221,14 @@ def webdataset(setup: Setup) -> tuple[Iterator[Any], int]:
 
 
 YARDSTICK, BARE, MINE, ORDINARY = "memcpy", "crop copy", "clipmill", "DataLoader"
-ALONE = (YARDSTICK, BARE)  # of one core: the number of workers is nothing to them
+INTO_SLOTS = ", into all slots"
+# Of one core: the number of workers is nothing to them but that of the slots.
+ALONE = (YARDSTICK, BARE, YARDSTICK + INTO_SLOTS, BARE + INTO_SLOTS)
 WAYS: dict[str, Way] = {
     YARDSTICK: memcpy,
+    YARDSTICK + INTO_SLOTS: into_slots(memcpy),
     BARE: crop_copy,
+    BARE + INTO_SLOTS: into_slots(crop_copy),
     MINE: clipmill,
     ORDINARY: loader,
     "DataLoader, __getitems__": batched_loader,

@@ -45,6 +45,6 @@ def test_batches_are_windows_of_clips(setup: Setup, name: str, workers: int) -> 
         batch = np.asarray(next(batches))
         assert batch.shape == (5, 2, 18, 19, 3) and batch.dtype == np.uint8
         found = {clip.tobytes() for clip in batch}
-        assert name == YARDSTICK or found <= known
+        assert name.startswith(YARDSTICK) or found <= known
         seen |= found
-    assert name == YARDSTICK or len(seen) > 20
+    assert name.startswith(YARDSTICK) or len(seen) > 20
