@@ -161,7 +161,10 @@ class Dataset:
     def clips_of(self, split: str, split_set: str | None) -> pa.Array:
         """Return the ids of a split's clips in one split set."""
         chosen = (pc.field("split_set") == self.split_set(split_set)) & (pc.field("split") == split)
-        return self.splits.filter(chosen)["clip_id"].combine_chunks()
+        # Not kept: a trainer has no other use for 36 bytes of each clip.
+        kept = "splits" in self.__dict__
+        rows = self.splits if kept else self._kept(self.single("splits"))
+        return rows.filter(chosen)["clip_id"].combine_chunks()
 
     def single(self, name: str) -> pa.Table:
         """Return clips, labels or splits as annotate wrote them.

@@ -93,9 +93,10 @@ def read_samples(
         )
     number = {name: index for index, name in enumerate(shards)}
     places = np.array([number[name] for name in names.dictionary.to_pylist()], np.int64)
-    return Samples(
-        rows["clip_id"].combine_chunks(),
-        rows["key"].combine_chunks(),
+    ids, keys = rows["clip_id"].combine_chunks(), rows["key"].combine_chunks()
+    samples = Samples(
+        ids,
+        ids if keys.equals(ids) else keys,
         shards,
         places[names.indices.to_numpy()] if len(rows) else np.empty(0, np.int64),
         rows["label_id"].fill_null(UNLABELLED).to_numpy().astype(np.int64),
@@ -103,6 +104,9 @@ def read_samples(
         rows["nbytes"].to_numpy().astype(np.int64),
         rows["xxh3"].to_numpy().astype("S16"),
     )
+    del rows, names, ids, keys, known
+    pa.default_memory_pool().release_unused()  # the tables' own memory: twice as much as the list
+    return samples
 
 
 def dropped_since(dataset: Dataset, split: str, split_set: str | None, digest: str) -> int:
