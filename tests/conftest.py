@@ -58,6 +58,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("faults"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep copies and records of what tests read out of the scratch folder of who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLIPMILL_SCRATCH", str(tmp_path_factory.mktemp("scratch")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real videos and lists; skips where it is away, fails where CI lost it."""
