@@ -139,12 +139,12 @@ class SampleSource(IterableDataset[dict[str, Any]]):
         return (drawn * self._places).astype(np.int64).tolist()
 
     def _require_own_connection(self) -> None:
-        """Raise in a forked worker, which would use its parent's connection to an object store."""
+        """Raise in a forked worker, which would use its parent's connection to a remote root."""
         remote = self._dataset.storage.room is not None
         if remote and get_worker_info() is not None and os.getpid() != self._process:
             raise ClipmillError(
-                f"{self._dataset.storage.root}: workers that were forked cannot ask an object "
-                "store. Use num_workers=0 or multiprocessing_context='spawn', or shards.stream."
+                f"workers that were forked cannot fetch shards of {self._dataset.storage.root}; "
+                "expected num_workers=0 or multiprocessing_context='spawn'. Or use shards.stream."
             )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
