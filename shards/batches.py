@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -77,7 +78,9 @@ class Batches:
             skipping=reading.bad_samples > 0,
         )
         self._workers = (
-            Workers(self._filler, count, PREFETCH, reading.context, self._cut) if count else None
+            Workers(self._filler, count, PREFETCH, reading.context, partial(_cut, source))
+            if count
+            else None
         )
         self._ahead = ahead
 
@@ -125,14 +128,6 @@ class Batches:
         batch = Batch(self._pool.show(slot), torch.from_numpy(labels), rows, random)
         return batch, [one.reason for one in here]
 
-    def _cut(self) -> list[str]:
-        """Tell which shards of a folder have another length than their rows say."""
-        source = self._filler.source
-        if source.folder is None:
-            return []
-        named = zip(source.samples.shards, source.contents, strict=True)
-        return changed((name, source.folder / name, content.size) for name, content in named)
-
     @property
     def restarts(self) -> int:
         """How often workers died and new ones were started."""
@@ -145,3 +140,11 @@ class Batches:
             self._workers = None  # they know this reader: no ring may keep its memory
         if self._ahead is not None:
             self._ahead.close()
+
+
+def _cut(source: Source) -> list[str]:
+    """Tell which shards of a folder have another length than their rows say."""
+    if source.folder is None:
+        return []
+    named = zip(source.samples.shards, source.contents, strict=True)
+    return changed((name, source.folder / name, content.size) for name, content in named)

@@ -137,6 +137,22 @@ def test_workers_that_always_die_end_the_stream_with_a_reason(
     assert not children()
 
 
+def test_a_shard_that_was_cut_under_the_hands_of_a_worker_is_named(
+    tmp_path: Path, noisy: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut between the look at its length and the copy: SIGBUS, again and again."""
+    dataset = noisy(tmp_path / "root", (12,))
+    os.truncate(Path(dataset.storage.root) / "shards" / "train-000000.tar", 9000)
+
+    def dying(_: int) -> None:
+        os.kill(os.getpid(), signal.SIGBUS)
+
+    monkeypatch.setattr(module, "_settle", dying)
+    words = r"SIGBUS\).* Found: train-000000\.tar: 9000 bytes; its row says \d+"
+    with stream(dataset, 1) as found, pytest.raises(StoppedError, match=words):
+        seen(found)
+
+
 def test_the_programs_own_signals_and_random_numbers_are_left_alone(uneven: Dataset) -> None:
     import torch
 
