@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,7 @@ from manifests.errors import ClipmillError
 from shards import plan
 from shards.format import UNLABELLED
 
+_PIECE = 1 << 14
 _MOMENTS = 64  # drops that are looked back through
 _COLUMNS = ("clip_id", "view", "key", "shard", "label_id", "offset", "nbytes", "xxh3")
 
@@ -49,6 +51,11 @@ class Samples:
     def clip_ids(self) -> list[str]:
         """Each sample's clip; a list of strings, made when it is asked for (70 bytes a clip)."""
         return self.ids.to_pylist()
+
+    def names(self) -> Iterator[str]:
+        """Yield each sample's clip; a few thousand of them are strings at once."""
+        for start in range(0, len(self.ids), _PIECE):
+            yield from self.ids.slice(start, _PIECE).to_pylist()
 
     @cached_property
     def digest(self) -> str:

@@ -61,7 +61,7 @@ class SampleSource(IterableDataset[dict[str, Any]]):
         self.world = int(os.environ.get("WORLD_SIZE", "1")) if world is None else world
         self.samples = read_samples(dataset, split, split_set, every_view=every_view)
         self._dataset, self._digest = dataset, self.samples.digest
-        self._keys = draws.clip_keys(self.samples.ids.to_pylist())
+        self._keys = draws.clip_keys(self.samples.names())
         self._places = np.array(spec.shape[:_CUTS]) - np.array(self.window) + 1
         # Shared with workers that live for several epochs: the epoch, and how often it was set.
         self._set = torch.zeros(2, dtype=torch.int64).share_memory_()

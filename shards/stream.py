@@ -178,7 +178,7 @@ class Stream(IterableDataset[Batch]):
             source = source_of(self._dataset, self.samples)
             self._batches = Batches(
                 source,
-                clip_keys(self.clip_ids),
+                clip_keys(self.samples.names()),
                 self.window,
                 -(-self.global_batch // self.world),
                 len(self),

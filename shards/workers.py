@@ -161,6 +161,6 @@ def _told(causes: list[int], cut: list[str]) -> str:
     return (
         f"the processes that read shards died {DEATHS} times over the same batches "
         f"({', '.join(sorted(names))}).{found} SIGKILL: the machine may be out of memory, read "
-        "with fewer --workers; SIGBUS: a shard was cut short or its disk failed, see `clipmill verify`. "
-        "Then run the same command again; what was finished is kept."
+        "with fewer --workers; SIGBUS: a shard was cut short or its disk failed, see `clipmill "
+        "verify`. Then run the same command again; what was finished is kept."
     )
