@@ -12,7 +12,8 @@ import threading
 from pathlib import Path
 
 # While it is held nobody forks: what was opened is known before a child can have it.
-_changing = threading.Lock()
+# Whoever holds it may come again: the collector may end a block that holds a file, anywhere.
+_changing = threading.RLock()
 _open: set[Held] = set()
 
 

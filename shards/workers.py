@@ -60,9 +60,10 @@ class Workers:
 
         Raises:
             StoppedError: workers die again and again.
+            Exception: what asking for the next task raised, after the tasks before it.
         """
         sent: deque[Task] = deque()
-        coming, deaths = iter(tasks), 0
+        coming, deaths = _Coming(tasks), 0
         while True:
             again, sent = sent, deque()
             self._tasks.come = _noted([*again], coming, sent)
@@ -70,6 +71,7 @@ class Workers:
                 for done in self._begun():
                     deaths = 0
                     yield sent.popleft(), done
+                coming.require()
                 return
             except RuntimeError as error:
                 causes = self._deaths()
@@ -111,6 +113,31 @@ class _Tasks(Sampler[Task]):
 
     def __iter__(self) -> Iterator[Task]:
         return self.come
+
+
+class _Coming(Iterator[Task]):
+    """Tasks as they come. An error ends them and is kept: raised inside torch's DataLoader it
+    would leave that half made, with tasks on their way.
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._tasks = iter(tasks)
+        self._error: Exception | None = None
+
+    def __next__(self) -> Task:
+        if self._error is None:
+            try:
+                return next(self._tasks)
+            except StopIteration:
+                raise
+            except Exception as error:
+                self._error = error
+        raise StopIteration
+
+    def require(self) -> None:
+        """Raise what ended the tasks early."""
+        if self._error is not None:
+            raise self._error
 
 
 def _noted(again: list[Task], coming: Iterator[Task], sent: deque[Task]) -> Iterator[Task]:

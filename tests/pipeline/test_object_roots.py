@@ -232,7 +232,7 @@ def test_a_command_says_in_one_line_what_is_wrong(environment: Callable[..., Non
     environment(CLIPMILL_STORE_PATIENCE="0.5")
     for root, code, text in (
         ("s3://no-such-bucket/x", 2, "does not exist"),
-        ("https://example.org/x", 2, "expected a local folder or an object store"),
+        ("https://example.org/x?y", 2, "expected the address of a folder"),
         ("s3://bucket/nothing", 2, "holds no dataset.toml"),
     ):
         done = CliRunner().invoke(clipmill.cli, ["status", "--root", root])
