@@ -1,7 +1,7 @@
 """Roots of real clips for the benchmarks of streaming: decoded once, packed under many ids.
 
-166 UCF101 clips are decoded by `clipmill pack`; 2,048 samples of them take 3.2 GB raw: more than
-any processor's cache, less than a machine's memory. About 20 s.
+166 UCF101 clips are decoded by `clipmill pack`; 1,024 samples of them take 1.6 GB raw: more than
+any processor's cache, less than a machine's memory. About 15 s.
 """
 
 from __future__ import annotations

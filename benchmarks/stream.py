@@ -2,7 +2,7 @@
 
 Decodes real videos, packs them raw and as jpeg under many ids, makes environments for the peers,
 and measures section by section; each section's last results stay in results/stream.json until it
-runs again. Needs about 25 GB in DIR, and half an hour on two idle cores for everything.
+runs again. Needs 15 GB in DIR, and half an hour on two idle cores.
 """
 
 from __future__ import annotations
@@ -138,12 +138,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="for data and environments")
     parser.add_argument("--videos", type=Path, default=shared / "ucf101_3class")
     parser.add_argument("--others", type=Path, default=shared / "videos/kinetics400_doranlyong")
-    parser.add_argument("--clips", type=int, default=2048)
+    parser.add_argument("--clips", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each turn")
     parser.add_argument("--only", choices=SECTIONS, nargs="+", default=[*SECTIONS])
     given = vars(parser.parse_args())
     only = given.pop("only")
+    for folder in (given["videos"], given["others"]):
+        if not any(folder.glob("*/*")):
+            raise SystemExit(f"{folder} holds no class folders of videos; see --help")
     bench = Bench(**given)
     bench.work.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{MEASURED}.json"

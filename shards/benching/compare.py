@@ -20,7 +20,7 @@ from shards.benching.setup import Setup
 from shards.benching.ways import BARE, MINE, YARDSTICK
 
 _LEAST_STEPS = 4
-_WARM_S = 20.0
+_WARM_S = 5.0
 
 
 class Entry(NamedTuple):
@@ -38,7 +38,7 @@ def ours(name: str, setup: Setup) -> Entry:
 
 @dataclass
 class Arena:
-    """Contestants that stand ready, each warm: it has been over all clips, or for 20 seconds.
+    """Contestants that stand ready, each warm: it has been over all clips, or for five seconds.
 
     `missing` are those that could not be started or were lost, and why.
     """
