@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manifests.spec import Window
 from shards.ahead import Ahead
 from shards.clips import Source
 from shards.fill import Bad, Done, Filler, Task
@@ -24,6 +23,7 @@ from shards.plan import PAD
 from shards.reading import HELD, PREFETCH, Reading, together
 from shards.slots import Pool, Slots
 from shards.verified import changed
+from shards.windows import Windows
 from shards.workers import Workers
 
 
@@ -54,26 +54,22 @@ class Batches:
         self,
         source: Source,
         keys: NDArray[np.uint64],
-        window: Window,
+        windows: Windows,
         share: int,
         steps: int,
-        seed: int,
-        train: bool,
         reading: Reading,
         ahead: Ahead | None,
     ) -> None:
         count = reading.processes(source.spec, steps * share)
         self._together = together(source.spec, share, steps) if count else 1
         tasks = count * PREFETCH + 1
-        self._slots = Slots(tasks * self._together + HELD, share, window)
+        self._slots = Slots(tasks * self._together + HELD, share, windows.window)
         self._pool = Pool(self._slots, HELD, pin=reading.on_gpu)
         self._filler = Filler(
             source,
             keys,
-            window,
+            windows,
             self._slots,
-            seed,
-            train,
             verify=reading.verify,
             skipping=reading.bad_samples > 0,
         )

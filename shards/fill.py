@@ -13,13 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.errors import ClipmillError, StoppedError
-from manifests.spec import Window
-from shards import draws
 from shards.clips import Clips, Damaged, Paths, Source
 from shards.plan import PAD
-from shards.slots import RANDOM, Slots
-
-_CUTS = 3  # numbers drawn before those for the device: first frame, top, left
+from shards.slots import Slots
+from shards.windows import RANDOM, Windows
 
 
 class Task(NamedTuple):
@@ -58,24 +55,18 @@ class Done(NamedTuple):
 
 @dataclass
 class Filler:
-    """Reads tasks. `train` draws windows at random by `seed`, otherwise the middle one is taken.
-
-    Bad samples are left out (zeros) where `skipping`, else the first one is the error.
-    """
+    """Reads tasks. Where `skipping`, bad samples are left out (zeros); else the first is an error."""
 
     source: Source
     keys: NDArray[np.uint64]  # of the clips, to draw from
-    window: Window
+    windows: Windows
     slots: Slots
-    seed: int
-    train: bool
     verify: bool = False
     skipping: bool = False
     _clips: Clips = field(init=False)
 
     def __post_init__(self) -> None:
         self._clips = Clips(self.source, verify=self.verify, skipping=self.skipping)
-        self._places = np.array(self.source.spec.shape[:_CUTS]) - np.array(self.window) + 1
 
     def __getitem__(self, task: Task) -> Done:
         """Read a task's clips into its slots: what a DataLoader calls its dataset for."""
@@ -86,17 +77,20 @@ class Filler:
 
     def _read(self, task: Task) -> list[Bad]:
         bad: list[Bad] = []
-        cuts = self._cuts(task).tolist()
         rows = task.rows.ravel().tolist()
-        for row, cut in zip(rows, cuts, strict=True):
+        corners = self._corners(task)
+        for row, corner in zip(rows, corners, strict=True):
             if row != PAD:
-                self._clips.ahead(row, cut[0], self.window.frames, task.paths)
+                self._clips.ahead(row, corner[0], self.windows.window.frames, task.paths)
         share = task.rows.shape[1]
-        for number, (row, cut) in enumerate(zip(rows, cuts, strict=True)):
+        for number, (row, corner) in enumerate(zip(rows, corners, strict=True)):
             batch, place = divmod(number, share)
             out = self.slots.pixels[task.slots[batch], place]
             try:
-                out[...] = 0 if row == PAD else self._window(row, cut, task.paths)
+                if row == PAD:
+                    out[...] = 0
+                else:
+                    out[...] = self.windows.cut(self._clips.clip(row, task.paths), corner)
             except Damaged as error:
                 if not self.skipping:
                     raise ClipmillError(str(error)) from error
@@ -104,19 +98,10 @@ class Filler:
                 bad.append(Bad(batch, place, str(error)))
         return bad
 
-    def _window(self, row: int, cut: list[int], paths: Paths) -> NDArray[np.uint8]:
-        first, top, left = cut
-        frames, height, width = self.window
-        clip = self._clips.clip(row, paths)
-        return clip[first : first + frames, top : top + height, left : left + width]
-
-    def _cuts(self, task: Task) -> NDArray[np.int64]:
-        """Return first frame, top and left of each clip's window; draw what the device will use."""
-        rows = task.rows.ravel()
-        drawn = draws.doubles(self.keys[rows], self.seed, task.epoch, 0, _CUTS + RANDOM)
-        random = draws.as_floats(drawn[:, _CUTS:]).reshape(*task.rows.shape, RANDOM)
-        for slot, numbers in zip(task.slots, random, strict=True):
+    def _corners(self, task: Task) -> list[list[int]]:
+        """Return where each clip's window begins; draw what the device will use."""
+        corners, random = self.windows.draw(self.keys[task.rows.ravel()], task.epoch)
+        shares = random.reshape(*task.rows.shape, RANDOM)
+        for slot, numbers in zip(task.slots, shares, strict=True):
             self.slots.random[slot] = numbers
-        if not self.train:
-            return np.broadcast_to(self._places // 2, (len(rows), _CUTS))
-        return (drawn[:, :_CUTS] * self._places).astype(np.int64)
+        return corners.tolist()

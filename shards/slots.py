@@ -19,8 +19,7 @@ import numpy as np
 import torch
 
 from manifests.spec import CHANNELS, Window
-
-RANDOM = 8  # numbers drawn for each clip
+from shards.windows import RANDOM
 
 
 class Slots:

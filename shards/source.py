@@ -21,9 +21,8 @@ from manifests.spec import Window
 from shards import draws, plan
 from shards.read import ShardReader
 from shards.samples import read_samples
+from shards.windows import Windows
 from shards.write import shard_path
-
-_CUTS = 3  # numbers drawn for a clip before those for a device: first frame, top, left
 
 
 class SampleSource(IterableDataset[dict[str, Any]]):
@@ -62,7 +61,7 @@ class SampleSource(IterableDataset[dict[str, Any]]):
         self.samples = read_samples(dataset, split, split_set, every_view=every_view)
         self._dataset, self._digest = dataset, self.samples.digest
         self._keys = draws.clip_keys(self.samples.names())
-        self._places = np.array(spec.shape[:_CUTS]) - np.array(self.window) + 1
+        self._windows = Windows(spec, self.window, seed, train)
         # Shared with workers that live for several epochs: the epoch, and how often it was set.
         self._set = torch.zeros(2, dtype=torch.int64).share_memory_()
         self._passes, self._heard = 0, 0
@@ -121,22 +120,14 @@ class SampleSource(IterableDataset[dict[str, Any]]):
         key, shard = table.keys[row].as_py(), table.shards[table.shard_of[row]]
         where = (shard, int(table.offsets[row]), int(table.nbytes[row]))
         clip = reader.pixels(*where, table.xxh3[row].decode(), key)
-        first, top, left = self._corner(row, epoch)
-        frames, height, width = self.window
+        [corner], _ = self._windows.draw(self._keys[row : row + 1], epoch)
         return {
             "__key__": key,
             "__url__": f"{self._dataset.storage.root}/{shard_path(shard)}",
-            "npy": clip[first : first + frames, top : top + height, left : left + width].copy(),
+            "npy": self._windows.cut(clip, corner.tolist()).copy(),
             "cls": int(table.labels[row]),
             "json": reader.about(*where, key),
         }
-
-    def _corner(self, row: int, epoch: int) -> list[int]:
-        """Return first frame, top and left of the window, as shards/fill.py has them."""
-        if not self.train:
-            return (self._places // 2).tolist()
-        [drawn] = draws.doubles(self._keys[row : row + 1], self.seed, epoch, 0, _CUTS)
-        return (drawn * self._places).astype(np.int64).tolist()
 
     def _require_own_connection(self) -> None:
         """Raise in a forked worker, which would use its parent's connection to a remote root."""

@@ -26,6 +26,7 @@ from shards.position import Course, Position, required
 from shards.reading import Reading
 from shards.remote import ahead_of, source_of
 from shards.samples import dropped_since, read_samples
+from shards.windows import Windows
 
 REASONS = 20  # of bad samples that are kept to be told
 
@@ -179,11 +180,9 @@ class Stream(IterableDataset[Batch]):
             self._batches = Batches(
                 source,
                 clip_keys(self.samples.names()),
-                self.window,
+                Windows(self._dataset.spec, self.window, self.seed, self.train),
                 -(-self.global_batch // self.world),
                 len(self),
-                self.seed,
-                self.train,
                 self.reading,
                 ahead_of(self._dataset, source),
             )
