@@ -11,13 +11,13 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from manifests import disk
 from manifests.content import Content
 from manifests.errors import ClipmillError, StoppedError
 from manifests.leftovers import TEMPORARY, abandoned, temporary_name
-from manifests.storage import Writer
+from manifests.storage import Writer, inside
 
 _STOPPING = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -71,12 +71,7 @@ class LocalStorage:
         self._kept: set[Path] = set()  # folders whose names are known to be on the disk
 
     def _path(self, path: str) -> Path:
-        parts = PurePosixPath(path).parts
-        if path.startswith("/") or ".." in parts or "\0" in path:
-            raise ClipmillError(
-                f"path {path!r} does not stay inside the dataset folder {self.root}."
-            )
-        return self._root.joinpath(*parts)
+        return self._root.joinpath(*inside(path, self.root))
 
     def _stopping(self, path: str) -> contextlib.AbstractContextManager[None]:
         return stopping(path, f"the folder {self.root}")

@@ -13,16 +13,15 @@ import contextlib
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
 
 from manifests import scratch
 from manifests.content import ChangedError, Content
-from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
 from manifests.objectclient import client
 from manifests.objectrequests import CHUNK, asked, fetching, version_of
-from manifests.storage import Writer
+from manifests.storage import Writer, inside
 
 AT_ONCE = 4  # parts of an upload
 _WRITER = "clipmillwriter"  # tells who created an object; letters only, for Azure's sake
@@ -40,12 +39,7 @@ class ObjectStorage:
         self.room: int | None = self._scratch.most // 4
 
     def _key(self, path: str) -> str:
-        parts = PurePosixPath(path).parts
-        if path.startswith("/") or ".." in parts or "\0" in path:
-            raise ClipmillError(
-                f"path {path!r} does not stay inside the dataset folder {self.root}."
-            )
-        return "/".join(parts)
+        return "/".join(inside(path, self.root))
 
     def _cached(self, path: str) -> str:
         return f"{self.root}/{self._key(path)}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from manifests.content import Content
@@ -106,6 +106,18 @@ class Storage(Protocol):
         Of a folder that is the file's own path; of an object store one in the scratch folder.
         """
         ...
+
+
+def inside(path: str, root: str) -> tuple[str, ...]:
+    """Return the names that a path under a root is made of.
+
+    Raises:
+        ClipmillError: it leads out of the root, or is no path.
+    """
+    parts = PurePosixPath(path).parts
+    if path.startswith("/") or ".." in parts or "\0" in path:
+        raise ClipmillError(f"path {path!r} does not stay inside the dataset folder {root}.")
+    return parts
 
 
 def open_storage(root: str | os.PathLike[str]) -> Storage:

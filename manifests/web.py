@@ -14,14 +14,14 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
 from manifests import listing, scratch, webindex, webpull, webrequests
 from manifests.content import ChangedError, Content, write_at
 from manifests.errors import ClipmillError
-from manifests.storage import Writer
+from manifests.storage import Writer, inside
 from manifests.webpull import Pull
 from manifests.webrequests import AT_ONCE, Found
 
@@ -46,12 +46,7 @@ class WebStorage:
         self._fresh_until = -math.inf
 
     def _path(self, path: str) -> str:
-        parts = PurePosixPath(path).parts
-        if path.startswith("/") or ".." in parts or "\0" in path:
-            raise ClipmillError(
-                f"path {path!r} does not stay inside the dataset folder {self.root}."
-            )
-        return "/".join(parts)
+        return "/".join(inside(path, self.root))
 
     def _url(self, path: str) -> str:
         return f"{self.root}/{quote(self._path(path))}"

@@ -55,7 +55,7 @@ class Done(NamedTuple):
 
 @dataclass
 class Filler:
-    """Reads tasks. Where `skipping`, bad samples are left out (zeros); else the first is an error."""
+    """Reads tasks; where `skipping`, bad samples are left out (zeros), else the first raises."""
 
     source: Source
     keys: NDArray[np.uint64]  # of the clips, to draw from
