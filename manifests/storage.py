@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from manifests.content import Content
+from manifests.errors import ClipmillError
 
 
 class Writer(Protocol):
