@@ -136,8 +136,9 @@ class _Coming(Iterator[Task]):
 
     def require(self) -> None:
         """Raise what ended the tasks early."""
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None  # which knows this: a ring the collector would open
+        if error is not None:
+            raise error
 
 
 def _noted(again: list[Task], coming: Iterator[Task], sent: deque[Task]) -> Iterator[Task]:

@@ -74,13 +74,12 @@ def seen(root: str, epochs: int = 2, workers: int = 0, **more: int) -> list[str]
     """Digests of the batches of some epochs: rows, labels and pixels."""
     reading = Reading(workers=workers)
     options = {"global_batch": 5, "train": True, "block": 2, "reading": reading} | more
-    stream = Stream(Dataset.open(root), "train", Window(3, 14, 14), **options)  # type: ignore[arg-type]
-    found = []
-    for _ in range(epochs):
-        for batch in stream:
-            state = hashlib.sha256(batch.rows.tobytes() + batch.pixels.numpy().tobytes())
-            found.append(state.hexdigest())
-    stream.close()
+    window, found = Window(3, 14, 14), []
+    with Stream(Dataset.open(root), "train", window, **options) as stream:  # type: ignore[arg-type]
+        for _ in range(epochs):
+            for batch in stream:
+                state = hashlib.sha256(batch.rows.tobytes() + batch.pixels.numpy().tobytes())
+                found.append(state.hexdigest())
     return found
 
 
