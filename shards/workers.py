@@ -88,7 +88,7 @@ class Workers:
             warnings.filterwarnings("ignore", message="This DataLoader will create")
             if self._loader is None:
                 self._loader = DataLoader(sampler=self._tasks, **self._settings)
-            return iter(self._loader)
+            return _unprofiled(iter(self._loader))
 
     def _deaths(self) -> list[int]:
         """Return how the workers that died ended: exit codes, below 0 of a signal."""
@@ -104,6 +104,17 @@ class Workers:
         if running is not None:
             with contextlib.suppress(RuntimeError):
                 running._shutdown_workers()
+
+
+def _unprofiled(coming: Iterator[Done]) -> Iterator[Done]:
+    """Yield what a DataLoader's iterator gives, without torch's profiler around each step.
+
+    That costs the consumer 0.05 to 0.2 ms a message, a third of what asking for one does.
+    """
+    ask = getattr(coming, "_next_data", coming.__next__)
+    with contextlib.suppress(StopIteration):
+        while True:
+            yield ask()
 
 
 class _Tasks(Sampler[Task]):
