@@ -146,19 +146,26 @@ class Stream(IterableDataset[Batch]):
         rows = plan.shares(
             self._order()[at.skipped :], self.global_batch, self.rank, self.world, self.tail
         )
-        coming = self._reader().read(at.epoch, rows[at.step :])
-        for batch, bad in on_device(coming, self.reading.device):
-            if turn != self._turn or at is not self._position:
-                raise ClipmillError(
-                    "this iteration was left for a newer one, or another position was loaded; "
-                    "ask the newest iterator of the stream."
-                )
+        coming = on_device(self._reader().read(at.epoch, rows[at.step :]), self.reading.device)
+        while True:
+            # Before it takes anything: the newest iteration has the same processes read.
+            self._require_newest(turn, at)
+            if (found := next(coming, None)) is None:
+                break
+            batch, bad = found
             self._count(bad)
             # Counted before it is handed over: whoever saves while working on a batch has it done.
             at.step += 1
             yield batch
         self.left_out = at.bad
         at.next_epoch(self._course)
+
+    def _require_newest(self, turn: int, at: Position) -> None:
+        if turn != self._turn or at is not self._position:
+            raise ClipmillError(
+                "this iteration was left for a newer one, or another position was loaded; "
+                "ask the newest iterator of the stream."
+            )
 
     def _count(self, bad: list[str]) -> None:
         """Agree with the other ranks on how many samples were bad, and on whether to go on."""

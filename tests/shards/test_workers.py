@@ -27,6 +27,7 @@ from shards.reading import Reading
 from shards.stream import Stream
 
 PART = Window(2, 10, 12)
+MADV_DONTFORK = 10
 REPO = Path(__file__).resolve().parents[2]
 
 
@@ -75,14 +76,30 @@ def test_an_iteration_that_was_left_goes_on_in_the_next(uneven: Dataset) -> None
         assert several.epoch == 1
 
 
-def test_an_older_iterator_says_that_it_is_left(uneven: Dataset) -> None:
-    with stream(uneven, 2) as found:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_older_iterator_says_that_it_is_left_and_takes_nothing(
+    uneven: Dataset, workers: int
+) -> None:
+    with stream(uneven, workers, global_batch=9) as found:  # a message each
         old = iter(found)
-        next(old)
+        rows = [next(old).rows]
         new = iter(found)
-        next(new)
+        rows.append(next(new).rows)
         with pytest.raises(ClipmillError, match="left for a newer one"):
             next(old)
+        rows += [batch.rows for batch in new]
+        assert len(np.unique(rows)) == 54 and found.epoch == 1
+
+
+def test_an_older_iterator_does_not_end_an_epoch_again(uneven: Dataset) -> None:
+    with stream(uneven, 0) as found:
+        old = iter(found)
+        for _ in range(len(found)):
+            next(old)
+        assert seen(found) == [] and found.epoch == 1
+        with pytest.raises(ClipmillError, match="left for a newer one"):
+            next(old)
+        assert found.epoch == 1
 
 
 def test_a_position_loaded_in_mid_epoch(uneven: Dataset) -> None:
@@ -96,6 +113,18 @@ def test_a_position_loaded_in_mid_epoch(uneven: Dataset) -> None:
         found.load_state_dict(state)
         assert seen(found) == whole[4:]
         assert seen(found) == second
+
+
+def test_memory_that_a_driver_keeps_from_forked_processes_is_filled(uneven: Dataset) -> None:
+    """As some do with memory that they pinned; workers of a later epoch are forked after that."""
+    with stream(uneven, 0) as alone, stream(uneven, 2) as several:
+        pixels = several._reader()._slots.pixels
+        kept = ctypes.CDLL(None, use_errno=True).madvise(
+            ctypes.c_void_p(pixels.ctypes.data), ctypes.c_size_t(pixels.nbytes), MADV_DONTFORK
+        )
+        assert kept == 0
+        assert seen(several) == seen(alone)
+        assert several.restarts == 0
 
 
 def test_batches_that_are_kept_keep_what_they_show(uneven: Dataset) -> None:
