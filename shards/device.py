@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -23,7 +24,7 @@ def on_device(
     if device is None or device.type != "cuda":
         yield from batches
         return
-    copies = torch.cuda.Stream(device)
+    copies = _copies(device)
     coming = _copied(batches, device, copies)
     while coming is not None:
         (batch, more), arrived = coming
@@ -37,15 +38,22 @@ def on_device(
         del batch
 
 
+@cache
+def _copies(device: torch.device) -> torch.cuda.Stream:
+    """The one stream that copies: torch keeps the memory of each stream for that stream alone."""
+    return torch.cuda.Stream(device)
+
+
 def _copied(
     batches: Iterator[tuple[Batch, T]], device: torch.device, copies: torch.cuda.Stream
 ) -> tuple[tuple[Batch, T], torch.cuda.Event] | None:
     """Begin to copy the next batch; None at the end."""
-    found = next(batches, None)
-    if found is None:
-        return None
-    batch, more = found
     with torch.cuda.stream(copies):
+        # In here too, for the slots are pinned by the device that is the current one.
+        found = next(batches, None)
+        if found is None:
+            return None
+        batch, more = found
         there = dataclasses.replace(
             batch,
             pixels=batch.pixels.to(device, non_blocking=True),

@@ -8,6 +8,7 @@ somebody can see it.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import weakref
@@ -21,25 +22,39 @@ import torch
 from manifests.spec import CHANNELS, Window
 from shards.windows import RANDOM
 
+Copying = deque[tuple[torch.cuda.Event, int]]
+
 
 class Slots:
     """`pixels` uint8 (slots, N, T, H, W, C) and `random` float32 (slots, N, 8), shared."""
 
     def __init__(self, count: int, share: int, window: Window) -> None:
         self._shape = (count, share, *window, CHANNELS)
-        fd = os.memfd_create("clipmill-slots", os.MFD_CLOEXEC)
-        self._map(fd)
+        self._open(os.memfd_create("clipmill-slots", os.MFD_CLOEXEC))
 
-    def _map(self, fd: int) -> None:
+    def _open(self, fd: int) -> None:
+        self._fd, self._inherited = fd, None
+        weakref.finalize(self, os.close, fd)
+        self._map()
+
+    def _map(self) -> None:
         count, share = self._shape[:2]
         pixels = int(np.prod(self._shape))
         room = -(-pixels // mmap.PAGESIZE) * mmap.PAGESIZE
         whole = room + count * share * RANDOM * 4
-        os.ftruncate(fd, whole)
-        self._fd, memory = fd, mmap.mmap(fd, whole)
+        os.ftruncate(self._fd, whole)
+        memory = mmap.mmap(self._fd, whole)
         self.pixels = np.frombuffer(memory, np.uint8, pixels).reshape(self._shape)
         self.random = np.frombuffer(memory, np.float32, offset=room).reshape(count, share, RANDOM)
-        weakref.finalize(self, os.close, fd)
+
+    def map_anew(self) -> None:
+        """Have a view of one's own in a process that was forked.
+
+        A GPU's driver may keep memory that it pinned out of processes forked later.
+        """
+        # Kept: that view is the other process's, and so is what happens when it ends.
+        self._inherited = self.pixels
+        self._map()
 
     def __len__(self) -> int:
         return self._shape[0]
@@ -55,7 +70,7 @@ class Slots:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._shape = state["shape"]
-        self._map(state["fd"].detach())
+        self._open(state["fd"].detach())
 
 
 class Pool:
@@ -65,7 +80,7 @@ class Pool:
         self._slots, self._held = slots, held
         self._free: deque[int] = deque(range(len(slots)))
         self._shown: dict[int, weakref.ref[np.ndarray]] = {}
-        self._copying: deque[tuple[torch.cuda.Event, int]] = deque()
+        self._copying: Copying = deque()
         self._pin, self.pinned = pin, False
 
     def take(self, count: int) -> tuple[int, ...]:
@@ -79,7 +94,7 @@ class Pool:
     def show(self, slot: int) -> torch.Tensor:
         """Return what a slot holds: its memory, or a copy where too many are held already."""
         if self._pin:  # once, and after the workers were forked
-            self._pin, self.pinned = False, _pinned(self._slots.pixels)
+            self._pin, self.pinned = False, _pinned(self._slots.pixels, self._copying)
         array = self._slots.pixels[slot]
         if len(self._shown) >= self._held:
             self._free.append(slot)
@@ -104,10 +119,22 @@ class Pool:
         self._free = deque(slot for slot in range(len(self._slots)) if slot not in used)
 
 
-def _pinned(array: np.ndarray) -> bool:
+def _pinned(array: np.ndarray, copying: Copying) -> bool:
     """Lock memory in place, so that a GPU copies it by itself; whether that could be done."""
     runtime: Any = torch.cuda.cudart()
-    if int(runtime.cudaHostRegister(array.ctypes.data, array.nbytes, 0)) != 0:
+    address = array.ctypes.data
+    if int(runtime.cudaHostRegister(address, array.nbytes, 0)) != 0:
+        with contextlib.suppress(RuntimeError):
+            # CUDA tells of the failure once more where the next kernel is launched: here.
+            torch.ones(1, device="cuda")
         return False
-    weakref.finalize(array.base, runtime.cudaHostUnregister, array.ctypes.data)
+    weakref.finalize(array.base, _let_go, runtime, address, copying)
     return True
+
+
+def _let_go(runtime: Any, address: int, copying: Copying) -> None:
+    """End the pinning of memory, after the copies that were begun from it."""
+    with contextlib.suppress(RuntimeError):  # a GPU that failed has told of it elsewhere
+        for event, _ in copying:
+            event.synchronize()
+    runtime.cudaHostUnregister(address)

@@ -13,10 +13,10 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, get_worker_info
 
 from manifests.errors import StoppedError
 from shards.fill import Done, Filler, Task
@@ -169,12 +169,19 @@ def _as_it_is(done: Done) -> Done:
 def _settle(_: int) -> None:
     """Leave signals to the parent: Ctrl-C is its business, all others end a worker plainly.
 
-    And end with it.
+    And end with it. The memory that is filled is mapped here.
     """
     end_with_parent()
+    _filler().slots.map_anew()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGBUS, signal.SIGSEGV, signal.SIGFPE):
         signal.signal(number, signal.SIG_DFL)
+
+
+def _filler() -> Filler:
+    about = get_worker_info()
+    assert about is not None
+    return cast(Filler, about.dataset)
 
 
 @contextlib.contextmanager
