@@ -42,7 +42,8 @@ PEERS = (
     Peer("JPEG files, uint8", "jpeg_folder.py", None, "uint8", slow=True),
     Peer("JPEG files, as the seed", "jpeg_folder.py", None, "float", slow=True),
 )
-DECODERS = ("pyav", "torchcodec", "pyav window", "torchcodec window")
+DECODERS = ("pyav", "torchcodec")
+SEEKING = ("pyav window", "torchcodec window")  # of the first set of videos: those of the shards
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ class Team:
             if peer.name not in self.missing and (setup.batch <= SLOW or not peer.slow):
                 found.append(self._entry(peer, self.tars, setup))
         if setup.batch <= SLOW:
-            for name, folder in self.videos.items():
+            for number, (name, folder) in enumerate(self.videos.items()):
                 files = sorted(str(path) for path in folder.rglob("*") if path.is_file())
                 files *= -(-4 * setup.batch // len(files))
-                for variant in DECODERS:
+                for variant in DECODERS if number else (*DECODERS, *SEEKING):
                     peer = Peer(f"{variant}, {name}", "on_the_fly.py", None, variant)
                     found.append(self._entry(peer, files, setup))
         return found

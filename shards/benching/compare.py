@@ -19,7 +19,7 @@ from shards.benching.contestant import Contestant, Lost, Round
 from shards.benching.setup import Setup
 from shards.benching.ways import BARE, MINE, YARDSTICK
 
-_LEAST_STEPS = 4
+_LEAST_STEPS = 2
 _WARM_S = 5.0
 
 
@@ -113,8 +113,10 @@ class Arena:
 
     def _warm(self, one: Contestant) -> float:
         batch = one.about["shape"][0]
-        rate = one.round(2).rate
-        clips = min(self.clips, rate * _WARM_S)
+        first = one.round(2)
+        if first.seconds > _WARM_S:
+            return first.rate
+        clips = min(self.clips, first.rate * _WARM_S)
         return one.round(max(2, round(clips / batch))).rate
 
 

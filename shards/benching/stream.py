@@ -1,7 +1,7 @@
 """`clipmill bench stream`: one's own shards read by clipmill and in other ways, in turn.
 
-Batches are uint8 windows of clips, delivered to one consumer, from the page cache. About 20 seconds
-for each batch size and number of workers, and for each round of them about a second a way.
+Batches are uint8 windows of clips, delivered to one consumer, from the page cache. For each batch
+size and number of workers some ten seconds a way to begin with, and a second or two for each round.
 """
 
 from __future__ import annotations
