@@ -140,6 +140,18 @@ def shares(indices: Indices, global_batch: int, rank: int, world: int, tail: Tai
     return found
 
 
+def require_course(rank: int, world: int, seed: int, block: int = BLOCK) -> None:
+    """Refuse a rank that its world does not have, and numbers that give no order."""
+    if not 0 <= rank < world:
+        raise ClipmillError(
+            f"rank {rank} of {world}; expected 0 to world - 1, as torchrun has RANK and WORLD_SIZE."
+        )
+    if seed < 0:
+        raise ClipmillError(f"seed {seed}; expected 0 or more.")
+    if block < 1:
+        raise ClipmillError(f"blocks of {block} shards; expected at least 1.")
+
+
 def require_batch(samples: int, global_batch: int, tail: Tail, what: str, lanes: int = 1) -> None:
     """Refuse a batch that no step can fill, or that lanes cannot share evenly."""
     if global_batch < 1:

@@ -35,7 +35,8 @@ class SampleSource(IterableDataset[dict[str, Any]]):
     comes once. `rank` and `world` are torchrun's unless given.
 
     Raises:
-        ClipmillError: a window larger than the clips, or a split that holds none.
+        ClipmillError: a window larger than the clips, a split that holds none, or a rank that its
+            world does not have.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class SampleSource(IterableDataset[dict[str, Any]]):
         self.train, self.seed = train, seed
         self.rank = int(os.environ.get("RANK", "0")) if rank is None else rank
         self.world = int(os.environ.get("WORLD_SIZE", "1")) if world is None else world
+        plan.require_course(self.rank, self.world, seed)
         self.samples = read_samples(dataset, split, split_set, every_view=every_view)
         self._dataset, self._digest = dataset, self.samples.digest
         self._keys = draws.clip_keys(self.samples.names())

@@ -60,6 +60,7 @@ class Stream(IterableDataset[Batch]):
         reading: Reading | None = None,
     ) -> None:
         window.require_inside(dataset.spec)
+        plan.require_course(rank, world, seed, block)
         more = {"every_view": True} if every_view else {}
         self.samples = read_samples(dataset, split, split_set, **more)
         self.tail: plan.Tail = tail or ("drop" if train else "exact")

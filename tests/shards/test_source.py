@@ -161,6 +161,10 @@ def test_what_cannot_be_read_is_said(uneven: Dataset, tmp_path: Path) -> None:
         SampleSource(uneven, "val", train=True)
     with pytest.raises(ClipmillError, match=r"60 clips, less than one for each of 61"):
         SampleSource(uneven, "train", train=True, rank=0, world=61)
+    with pytest.raises(ClipmillError, match=r"rank 2 of 2; expected 0 to world - 1"):
+        SampleSource(uneven, "train", train=True, rank=2, world=2)
+    with pytest.raises(ClipmillError, match=r"seed -1; expected 0 or more"):
+        SampleSource(uneven, "train", train=True, seed=-1)
 
 
 @pytest.fixture

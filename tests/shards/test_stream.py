@@ -222,6 +222,12 @@ def test_what_cannot_be_streamed_is_said(make: Callable[..., Dataset]) -> None:
         stream(dataset, "val")
     with pytest.raises(ClipmillError, match=r"unknown split set"):
         stream(dataset, split_set="other")
+    with pytest.raises(ClipmillError, match=r"rank 2 of 2; expected 0 to world - 1"):
+        stream(dataset, rank=2, world=2)
+    with pytest.raises(ClipmillError, match=r"seed -1; expected 0 or more"):
+        stream(dataset, seed=-1)
+    with pytest.raises(ClipmillError, match=r"blocks of 0 shards"):
+        stream(dataset, block=0)
 
 
 def test_a_changed_spec_in_dataset_toml_is_named(make: Callable[..., Dataset]) -> None:
