@@ -36,12 +36,12 @@ def told(error: Exception, root: str) -> ClipmillError:
     if any(mark in text for mark in _ASKED_FOR_KEYS):
         return StoppedError(
             f"no credentials for {root} were found ({short}). Set those of the store "
-            f"(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; see docs/object-stores.md), {_AGAIN}"
+            f"(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; see docs/remote-roots.md), {_AGAIN}"
         )
     if type(error).__name__ in _REFUSED or any(mark in text for mark in _REFUSING):
         return StoppedError(
             f"{root} refuses these credentials ({short}). Give some that may list, read, write and "
-            f"delete there (see docs/object-stores.md), {_AGAIN}"
+            f"delete there (see docs/remote-roots.md), {_AGAIN}"
         )
     return StoppedError(
         f"{root} cannot be reached ({short}). Look at the network and at the endpoint, {_AGAIN}"
