@@ -28,10 +28,11 @@ def source_of(dataset: Dataset, samples: Samples) -> Source:
     )
 
 
-def ahead_of(dataset: Dataset, source: Source) -> Ahead | None:
+def ahead_of(dataset: Dataset, source: Source, lanes: int = 1, world: int = 1) -> Ahead | None:
     """Return what fetches shards before they are read; None where they are on this machine.
 
-    The processes of a machine share the room; those of torchrun say how many they are.
+    Processes of a machine that read other lanes hold other shards: they divide the room.
+    torchrun says how many they are.
     """
     room = dataset.storage.room
     if room is None:
@@ -42,4 +43,6 @@ def ahead_of(dataset: Dataset, source: Source) -> Ahead | None:
         return dataset.storage.fetched(path, content=source.contents[number])
 
     sizes = np.array([content.size for content in source.contents], np.int64)
-    return Ahead(fetch, sizes, room, first=int(os.environ.get("LOCAL_RANK", "0")))
+    apart = max(1, lanes * int(os.environ.get("LOCAL_WORLD_SIZE", "1")) // world)
+    first = int(os.environ.get("LOCAL_RANK", "0"))
+    return Ahead(fetch, sizes, room // min(apart, world), first=first)

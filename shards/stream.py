@@ -192,7 +192,7 @@ class Stream(IterableDataset[Batch]):
                 -(-self.global_batch // self.world),
                 len(self),
                 self.reading,
-                ahead_of(self._dataset, source),
+                ahead_of(self._dataset, source, self._course.lanes, self.world),
             )
         return self._batches
 
