@@ -192,7 +192,13 @@ class Stream(IterableDataset[Batch]):
                 -(-self.global_batch // self.world),
                 len(self),
                 self.reading,
-                ahead_of(self._dataset, source, self._course.lanes, self.world),
+                ahead_of(
+                    self._dataset,
+                    source,
+                    self._course.lanes,
+                    self.world,
+                    skipping=self.reading.bad_samples > 0,
+                ),
             )
         return self._batches
 

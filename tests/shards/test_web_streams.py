@@ -90,6 +90,24 @@ print(json.dumps(seen(sys.argv[1], **json.loads(sys.argv[2]))), flush=True)
 """
 
 
+def test_with_a_budget_a_damaged_shard_costs_its_bad_clips_alone(site: Site, root: str) -> None:
+    url = serve(site, root)
+    name = "/root/shards/train-000002.tar"
+    data = bytearray(Path(site.files[name]).read_bytes())  # type: ignore[arg-type]
+    [row, *_] = [row for row in clip_rows(root) if row["clip_id"] == "a14"]
+    data[int(str(row["offset"])) + 5] ^= 1
+    site.files[name] = bytes(data)
+    options = {"global_batch": 6, "train": True, "reading": Reading(bad_samples=1)}
+    with Stream(Dataset.open(url), "train", Window(3, 14, 14), **options) as stream:  # type: ignore[arg-type]
+        read = [stream.clip_ids[at] for batch in stream for at in batch.rows if at >= 0]
+        assert stream.left_out == 1 and "a14" in stream.bad[0]
+    assert sorted([*read, "a14"]) == sorted(row["clip_id"] for row in clip_rows(root))
+
+
+def clip_rows(root: str) -> list[dict[str, object]]:
+    return Dataset.open(root).parts("samples").to_pylist()
+
+
 def reading(url: str, rank: int = 0, **more: int) -> subprocess.Popen[str]:
     """Start `seen` in a process of its own: workers forked beside the server would keep its
     connections open.
