@@ -15,7 +15,7 @@ from manifests.shardnames import EXPECTED, PATTERN
 MOST = 1 << 60  # bytes: sums of two such numbers are still numbers of 64 bits
 _NUMBERS = {
     "shards": ("samples", "bytes", "generation"),
-    "samples": ("view", "index", "offset", "nbytes"),
+    "samples": ("view", "index", "label_id", "offset", "nbytes"),
 }
 
 

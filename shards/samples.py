@@ -82,13 +82,15 @@ def read_samples(
     """Return the packed clips of one split, sorted by clip_id: one sample of each, or every view.
 
     Raises:
-        ClipmillError: a shard of another ClipSpec, or a sample of a shard that has no row.
+        ClipmillError: a shard of another ClipSpec, a sample of a shard that has no row, or of a
+            label that there is not.
     """
     dataset.require_own_shards()
     known = dataset.parts("shards", ["shard"])["shard"]
     rows = dataset.parts("samples", _COLUMNS)
     rows = rows if every_view else middle_views(rows)
     rows = rows.filter(pc.field("clip_id").isin(dataset.clips_of(split, split_set)))
+    _require_labels(dataset, rows)
     names = rows["shard"].combine_chunks().dictionary_encode()
     shards = sorted(names.dictionary.to_pylist())
     unknown = pc.index_in(pa.array(shards, pa.string()), known.combine_chunks())  # type: ignore[attr-defined]
@@ -114,6 +116,17 @@ def read_samples(
     del rows, names, ids, keys, known
     pa.default_memory_pool().release_unused()  # the tables' own memory: twice as much as the list
     return samples
+
+
+def _require_labels(dataset: Dataset, rows: pa.Table) -> None:
+    """Raise where a clip has a label that there is not: a network has no output for it."""
+    most = pc.max(rows["label_id"]).as_py()  # type: ignore[attr-defined]
+    if most is not None and most >= len(dataset.labels):
+        row = rows.filter(pc.field("label_id") == most).slice(0, 1).to_pylist()[0]
+        raise ClipmillError(
+            f"clip {row['clip_id']} is packed with label {most}; the table of labels has "
+            f"{len(dataset.labels)}, from 0. Run `clipmill verify --root DIR`."
+        )
 
 
 def dropped_since(dataset: Dataset, split: str, split_set: str | None, digest: str) -> int:

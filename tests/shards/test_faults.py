@@ -383,6 +383,17 @@ def test_a_member_that_others_would_run_is_never_read_and_refused_by_scan(
         list(scan(root.shard, NAMES[1], SPEC))
 
 
+@pytest.mark.parametrize(
+    ("label", "words"), [(5, "label 5; the table of labels has 5"), (-1, "-1")]
+)
+def test_a_label_that_there_is_not_is_refused(root: Root, label: int, words: str) -> None:
+    """On a GPU it would end the process with an assertion of the device."""
+    wrong = {"label_id": label}
+    root.rewrite("samples", lambda row: row | (wrong if row["clip_id"] == SECOND[2] else {}))
+    with pytest.raises(ClipmillError, match=words):
+        stream(root.path)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_shard_that_is_replaced_while_it_is_read_goes_on_as_it_was(
     root: Root, pixels_of: Callable[..., np.ndarray], workers: int, tmp_path: Path
