@@ -99,6 +99,11 @@ class Stream(IterableDataset[Batch]):
         return self._position.step
 
     @property
+    def skipped(self) -> int:
+        """Clips of this epoch that were read before it was re-cut."""
+        return self._position.skipped
+
+    @property
     def progress(self) -> int:
         """Global batches handed out since the first epoch began, as if all had had this size."""
         at = self._position

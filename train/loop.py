@@ -103,6 +103,7 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
     title = f"epoch {epoch + 1}/{session.options.epochs}"
     session.waited = 0.0
     first = stream.step
+    clips = (len(stream) - first) * session.options.batch  # of a re-cut epoch, those after the cut
     with session.ui.progress(len(stream), title, closing=False) as progress:
         progress.advance(first)
         asked = time.monotonic()
@@ -117,7 +118,6 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
     learned = _summed(session, session.metrics)
     session.metrics = Metrics(session.network.spec.num_classes, session.world.device)
     seen = evaluate(session) if session.val else None
-    clips = (len(stream) - first) * session.options.batch
     _conclude(session, epoch, learned, seen, clips / seconds, session.waited / seconds)
 
 

@@ -208,6 +208,8 @@ def restore(session: Session, *, recut: bool = False) -> None:
     if session.train.epoch >= session.options.epochs:
         session.ui.note(f"{where} has its {session.train.epoch} epochs: nothing is left to train")
     else:
+        cut = session.train.skipped
         session.ui.note(
             f"resuming {where} at epoch {session.train.epoch + 1}, step {session.train.step}"
+            + (f" after the {cut} clips before it was cut anew" if cut else "")
         )

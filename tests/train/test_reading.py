@@ -106,10 +106,20 @@ def test_another_batch_goes_on_where_it_is_asked_to(
     assert state["stream"]["epoch"] == 2 and state["stream"]["global_batch"] == 6
 
 
+@pytest.mark.parametrize("batch", [6, 20])
 def test_an_epoch_that_was_begun_is_cut_anew(
-    learnable: Path, fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    learnable: Path,
+    fit: Fit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    batch: int,
 ) -> None:
-    """After two steps of four the rest is read in steps of six, each clip once."""
+    """After two steps of four the rest is read in steps of six, each clip once; of 20 is no rest.
+
+    What was not read is not counted in the rate.
+    """
+    from manifests.console import Ui
     from train import loop
 
     seen: list[str] = []
@@ -128,6 +138,9 @@ def test_an_epoch_that_was_begun_is_cut_anew(
     with pytest.raises(KeyboardInterrupt):
         fit(learnable, run, **once)
     assert len(seen) == 8
-    fit(learnable, run, resume=True, recut=True, **once | {"batch": 6})
+    fit(learnable, run, resume=True, recut=True, ui=Ui(), **once | {"batch": batch})
+    assert "step 0 after the 8 clips before it was cut anew" in capsys.readouterr().err
     total = len(seen)
-    assert len(set(seen)) == total and total % 6 == 8 % 6
+    assert len(set(seen)) == total and total % batch == 8 % batch
+    state = checkpoint.load(run / "last.safetensors").state
+    assert state is not None and (state["log"][-1]["clips_per_s"] > 0) == (total > 8)
