@@ -104,7 +104,8 @@ class Scratch:
         return self._files / f"{named(key)}-{named(version)[:12]}{PurePosixPath(key).suffix}"
 
     def _of_content(self, content: Content, key: str) -> Path:
-        return self._files / f"{content.name}{PurePosixPath(key).suffix}"
+        # The digest alone is no name: xxh3 is quick to forge, and roots are not to meet here.
+        return self._files / f"{named(f'{key} {content.name}')}{PurePosixPath(key).suffix}"
 
     def _adopt(self, content: Content, key: str, path: Path) -> None:
         """Give a copy of a version of a file the name of its content, where that is the same."""
