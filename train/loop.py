@@ -81,6 +81,10 @@ def _say_dropped(session: Session) -> None:
         many = dropped > clips * MANY_DROPPED
         cure = "; a --batch that divides their number more evenly leaves out fewer" if many else ""
         (session.ui.note if many else session.ui.detail)(text + cure)
+    if repeated := session.train.repeated:
+        session.ui.detail(
+            f"{repeated} of {clips} clips an epoch come twice, to fill its last batch"
+        )
 
 
 def _say_lost(session: Session, stream: Stream) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from model import checkpoint
@@ -40,8 +41,12 @@ def test_the_weights_are_the_same_for_any_number_of_processes(
     same_weights(tmp_path / "alone/last.safetensors", tmp_path / "several/last.safetensors")
 
 
-def test_lanes_and_a_padded_tail_train(learnable: Path, fit: Fit, tmp_path: Path) -> None:
-    fit(learnable, tmp_path / "run", **OPTIONS | {"batch": 10, "lanes": 2, "tail": "pad"})
+def test_lanes_and_a_padded_tail_train(
+    learnable: Path, fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = OPTIONS | {"batch": 10, "lanes": 2, "tail": "pad", "ui": Ui(verbose=True)}
+    fit(learnable, tmp_path / "run", **options)
+    assert "clips an epoch come twice, to fill its last batch" in capsys.readouterr().err
     state = checkpoint.load(tmp_path / "run/last.safetensors").state
     assert state is not None and state["stream"]["lanes"] == 2
     with pytest.raises(ClipmillError, match=r"4 lanes do not share a batch of 10 evenly"):
@@ -51,8 +56,6 @@ def test_lanes_and_a_padded_tail_train(learnable: Path, fit: Fit, tmp_path: Path
 def test_damaged_clips_are_left_out_and_told_of(
     learnable: Path, fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from manifests.console import Ui
-
     root = tmp_path / "root"
     lost = spoil(learnable, root, 2)
     with pytest.raises(ClipmillError, match=rf"clip ({'|'.join(lost)}): its bytes do not"):
@@ -67,8 +70,6 @@ def test_damaged_clips_are_left_out_and_told_of(
 def test_a_damaged_clip_of_val_is_told_of(
     learnable: Path, fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from manifests.console import Ui
-
     root = tmp_path / "root"
     [lost] = spoil(learnable, root, 1, "val")
     fit(root, tmp_path / "run", how=Reading(bad_samples=1), ui=Ui(), **OPTIONS | {"epochs": 1})
