@@ -90,15 +90,35 @@ class Scratch:
 
     @contextlib.contextmanager
     def _copy(self, path: Path, size: int, fetch: Callable[[int], None]) -> Iterator[Path]:
+        absent: list[OSError] = []
+
+        def noting(fd: int) -> None:
+            try:
+                fetch(fd)
+            except FileNotFoundError as error:  # the store's word; any other is of this folder
+                absent.append(error)
+                raise
+
         with stopping(str(path), f"the scratch folder {self.place} ({FOLDER})"):
-            held = self._hold(path)
-            while held is None:
-                self._make(path, size, fetch)
+            try:
                 held = self._hold(path)
+                while held is None:
+                    self._make(path, size, noting)
+                    held = self._hold(path)
+            except FileNotFoundError as error:
+                if absent:
+                    raise
+                raise self._no_folder() from error
         try:
             yield path
         finally:
             held.close()
+
+    def _no_folder(self) -> ClipmillError:
+        return ClipmillError(
+            f"the scratch folder {self.place} ({FOLDER}) cannot be made, or was removed meanwhile. "
+            f"Set {FOLDER} to a folder that stays, then run the same command again."
+        )
 
     def _path(self, key: str, version: str) -> Path:
         return self._files / f"{named(key)}-{named(version)[:12]}{PurePosixPath(key).suffix}"

@@ -117,7 +117,7 @@ class Clips:
                 try:
                     found = Mapped(path)
                 except (FileNotFoundError, ValueError) as error:
-                    raise self._damaged(row, f"missing or empty ({error})") from error
+                    raise self._damaged(row, f"missing or empty ({in_short(error)})") from error
             self._look_through(number, path, found)
             self._shelf.put(number, found)
         return found
@@ -157,6 +157,11 @@ class Clips:
     def _damaged(self, row: int, what: str) -> Damaged:
         samples = self._source.samples
         return Damaged(told(samples.shards[samples.shard_of[row]], samples.ids[row].as_py(), what))
+
+
+def in_short(error: Exception) -> str:
+    """Return why a file cannot be mapped, without its path: a copy's name tells nobody anything."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def told(shard: str, clip: str, what: str) -> str:

@@ -28,7 +28,7 @@ from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec
 from manifests.storage import Storage
 from shards.about import read_about
-from shards.clips import told
+from shards.clips import in_short, told
 from shards.contents import contents
 from shards.format import (
     BLOCK,
@@ -128,7 +128,8 @@ class ShardReader:
                 with path.open("rb") as file:
                     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except (OSError, ValueError) as error:
-                raise _damaged(shard, "all its clips", f"missing or empty ({error})") from error
+                what = f"missing or empty ({in_short(error)})"
+                raise _damaged(shard, "all its clips", what) from error
             if len(mapped) != expected:
                 what = f"{len(mapped)} bytes; its row says {expected}"
                 raise _damaged(shard, "all its clips", what)

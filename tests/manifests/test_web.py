@@ -63,6 +63,16 @@ def test_what_lies_there_is_read(site: Site, data: bytes) -> None:
         store.read("no")
 
 
+def test_no_scratch_folder_is_not_a_missing_file(
+    site: Site, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLIPMILL_SCRATCH", "/proc/none")  # where nobody makes a folder
+    for known in (None, content(data)):
+        store = open_storage(site.url + "/root")
+        with pytest.raises(ClipmillError, match=r"scratch folder /proc/none .*cannot be made"):
+            here(store, "x.tar", content=known)
+
+
 def test_nothing_is_written(site: Site) -> None:
     store = open_storage(site.url)
     for ask in (
