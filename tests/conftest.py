@@ -153,6 +153,15 @@ def built(
 
 
 @pytest.fixture
+def site() -> Iterator[Any]:
+    """A web server on loopback whose files and faults the test sets (tests/web.py)."""
+    from tests.web import serving
+
+    with serving() as one:
+        yield one
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     """A maker of a disk of a size (`1m`, `1500k`), a file system of its own."""
     place = tmp_path / "disk"

@@ -5,7 +5,6 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from manifests.content import Content
 from manifests.errors import ClipmillError, StoppedError
 from manifests.storage import open_storage
 from manifests.web import WebStorage
-from tests.web import Fault, Site, serving
+from tests.web import Fault, Site
 
 BIG = 300_000
 
@@ -27,12 +26,6 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLIPMILL_SCRATCH", str(tmp_path / "scratch"))
     monkeypatch.setenv("CLIPMILL_STORE_PATIENCE", "5")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as one:
-        yield one
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from manifests.rows import Annotation, Clip, Label, SplitRow
 from manifests.spec import ClipSpec, Window
 from shards.reading import Reading
 from shards.stream import Stream
-from tests.web import Fault, Site, serving
+from tests.web import Fault, Site
 
 REPO = Path(__file__).resolve().parents[2]
 SHARDS, IN_ONE = 8, 6
@@ -33,12 +33,6 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLIPMILL_SCRATCH", str(tmp_path / "scratch"))
     monkeypatch.setenv("CLIPMILL_STORE_PATIENCE", "10")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as one:
-        yield one
 
 
 @pytest.fixture

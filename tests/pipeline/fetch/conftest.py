@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,14 +12,7 @@ from manifests.storage import open_storage
 from pipeline.fetch.body import Patience
 from pipeline.fetch.pace import Pace
 from pipeline.fetch.source import Tools
-from tests.web import Fault, Site, serving
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """An empty site on a port of its own."""
-    with serving() as one:
-        yield one
+from tests.web import Fault
 
 
 @pytest.fixture
