@@ -158,10 +158,11 @@ def test_a_forked_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
     one = Scratch(tmp_path, SIZE)
     holder = one.copy("held", "1", SIZE, fetching("held"))
     held = holder.__enter__()
-    told, tell = os.pipe()
+    (told, tell), (begun, begin) = os.pipe(), os.pipe()
     child = os.fork()
     if not child:
         os.close(tell)
+        os.write(begin, b"!")  # what it inherited is closed: that is done within fork
         with (tmp_path / "own").open("wb", buffering=0) as own:
             os.read(told, 1)  # until the parent has looked
             # Closing what it inherited closes nothing that has got its number since.
@@ -169,7 +170,9 @@ def test_a_forked_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
             own.write(b"still open")
         os._exit(0)
     os.close(told)
+    os.close(begin)
     try:
+        assert os.read(begun, 1) == b"!"
         with one.copy("other", "1", SIZE, fetching("other")):
             assert held.exists(), "the parent's lock went with its child"
         holder.__exit__(None, None, None)
@@ -177,6 +180,7 @@ def test_a_forked_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
             assert not held.exists(), "a child still holds what its parent has let go"
     finally:
         os.close(tell)
+        os.close(begun)
         assert os.waitpid(child, 0)[1] == 0
     assert (tmp_path / "own").read_bytes() == b"still open"
 
