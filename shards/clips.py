@@ -20,10 +20,10 @@ from manifests.content import Content
 from manifests.errors import ClipmillError
 from manifests.local import stopping
 from manifests.spec import ClipSpec
-from shards.format import decode_pixels
 from shards.header import DIGEST, require_header
 from shards.samples import Samples
 from shards.shelf import Looks, Mapped, Shelf
+from shards.strip import decode_strip
 from shards.verified import SHARD, Facts, Row, Rows, damage
 
 OPEN_SHARDS = 256
@@ -80,8 +80,10 @@ class Clips:
         if 0 <= start < start + length <= len(mapped.bytes):
             self._looks.saw(mapped.ahead(start, start + length))
 
-    def clip(self, row: int, paths: Paths) -> NDArray[np.uint8]:
+    def clip(self, row: int, paths: Paths, until: int | None = None) -> NDArray[np.uint8]:
         """Return a stored clip, uint8 (T, H, W, C): a view of its shard, or of a reused buffer.
+
+        Frames from `until` on are left out where they would have to be decoded.
 
         Raises:
             Damaged: it, or its shard, is not what the tables say.
@@ -105,7 +107,8 @@ class Clips:
                 raise ValueError(DIGEST)
             if self._frame:
                 return payload.reshape(source.spec.shape)
-            return decode_pixels(payload.data, source.spec.codec, source.spec, self._strip)
+            frames = source.spec.frames if until is None else until
+            return decode_strip(payload.data, source.spec, frames, self._strip)
         except ValueError as error:
             raise self._damaged(row, str(error)) from error
 

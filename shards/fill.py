@@ -78,10 +78,10 @@ class Filler:
     def _read(self, task: Task) -> list[Bad]:
         bad: list[Bad] = []
         rows = task.rows.ravel().tolist()
-        corners = self._corners(task)
+        corners, frames = self._corners(task), self.windows.window.frames
         for row, corner in zip(rows, corners, strict=True):
             if row != PAD:
-                self._clips.ahead(row, corner[0], self.windows.window.frames, task.paths)
+                self._clips.ahead(row, corner[0], frames, task.paths)
         share = task.rows.shape[1]
         for number, (row, corner) in enumerate(zip(rows, corners, strict=True)):
             batch, place = divmod(number, share)
@@ -90,7 +90,8 @@ class Filler:
                 if row == PAD:
                     out[...] = 0
                 else:
-                    out[...] = self.windows.cut(self._clips.clip(row, task.paths), corner)
+                    clip = self._clips.clip(row, task.paths, corner[0] + frames)
+                    out[...] = self.windows.cut(clip, corner)
             except Damaged as error:
                 if not self.skipping:
                     raise ClipmillError(str(error)) from error

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec
+from shards.strip import decode_strip
 
 BLOCK = 512
 NPY_HEADER = 128
@@ -84,24 +85,17 @@ def encode_pixels(pixels: NDArray[np.uint8], codec: str) -> bytes:
     return simplejpeg.encode_jpeg(strip, quality=JPEG_QUALITY, colorspace="RGB")
 
 
-def decode_pixels(
-    payload: memoryview, codec: str, spec: ClipSpec, buffer: NDArray[np.uint8] | None = None
-) -> NDArray[np.uint8]:
+def decode_pixels(payload: memoryview, codec: str, spec: ClipSpec) -> NDArray[np.uint8]:
     """Return uint8 (T, H, W, C) from the bytes a sample row points at (a view when raw).
-
-    A jpeg strip is decoded into `buffer` where there is one: fresh memory costs a tenth.
 
     Raises:
         ValueError: the bytes are not a clip of this spec.
     """
-    if codec == "raw":
-        if len(payload) != spec.nbytes:
-            raise ValueError(f"{len(payload)} bytes; expected {spec.nbytes}")
-        return np.frombuffer(payload, np.uint8).reshape(spec.shape)
-    strip = simplejpeg.decode_jpeg(payload, colorspace="RGB", buffer=buffer)
-    if strip.shape != (spec.frames * spec.height, spec.width, 3):
-        raise ValueError(f"a strip of shape {strip.shape}; expected frames of {spec.shape}")
-    return strip.reshape(spec.shape)
+    if codec == "jpeg":
+        return decode_strip(payload, spec, spec.frames)
+    if len(payload) != spec.nbytes:
+        raise ValueError(f"{len(payload)} bytes; expected {spec.nbytes}")
+    return np.frombuffer(payload, np.uint8).reshape(spec.shape)
 
 
 def members(sample: Sample, spec: ClipSpec) -> dict[str, Any]:
