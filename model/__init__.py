@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 BUILDERS: dict[str, tuple[str, str]] = {
     "r2plus1d": ("model.r2plus1d", "R2Plus1D"),
     "c3d": ("model.c3d", "C3D"),
+    "r2plus1d_18": ("model.videoresnet", "R2Plus1D18"),
+    "r2plus1d_34": ("model.videoresnet", "R2Plus1D34"),
 }
 
 
@@ -24,7 +26,7 @@ def build(name: str, num_classes: int, **options: Any) -> Network:
     """Return a freshly initialised network in training mode, on torch's default device.
 
     It takes float32 (N, 3, T, H, W), normalised, and returns logits (N, num_classes). `options`
-    are the keyword arguments of the network's class (`width`, `dropout`, `modality`); what was
+    are the keyword arguments of the network's class (`width`, `dropout`, `modality`, …); what was
     used, defaults included, stands in the network's `spec`.
 
     Raises:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
+from manifests.errors import ClipmillError
 from model.layers import Network, NetworkSpec, initialise
 
 # Planes in units of width, in the order of the paper; a name's digit says which pool follows it.
@@ -25,20 +26,30 @@ class C3D(Network):
     """C3D: float clips (N, 3, T >= 1, H >= 16, W >= 16) in, logits (N, num_classes) out.
 
     `width` is the planes of the first convolution; all others scale with it, and the paper's
-    4096 hidden units are 64 * width. `dropout` follows the two hidden linear layers.
+    4096 hidden units are 64 * width. `dropout` follows the two hidden linear layers. `relu` False
+    leaves out the ReLUs between the convolutions, as the seed's code did: for its weights.
     """
 
     head_prefix = "fc.fc8."
 
     def __init__(
-        self, num_classes: int, *, width: int = 64, dropout: float = 0.5, modality: str = "rgb"
+        self,
+        num_classes: int,
+        *,
+        width: int = 64,
+        dropout: float = 0.5,
+        modality: str = "rgb",
+        relu: bool = True,
     ) -> None:
-        options = {"width": width, "dropout": dropout, "modality": modality}
+        options = {"width": width, "dropout": dropout, "modality": modality, "relu": relu}
         super().__init__(NetworkSpec("c3d", num_classes, options))
+        if type(relu) is not bool:
+            raise ClipmillError(f"relu of c3d is {relu!r}; expected true or false.")
         layers, inputs = OrderedDict[str, nn.Module](), 3
         for name, planes in CONVOLUTIONS.items():
             layers[f"conv{name}"] = nn.Conv3d(inputs, planes * width, 3, padding=1)
-            layers[f"relu{name}"] = nn.ReLU(inplace=True)
+            if relu:
+                layers[f"relu{name}"] = nn.ReLU(inplace=True)
             inputs = planes * width
             if name in POOL_AFTER:
                 layers[f"pool{name[0]}"] = nn.MaxPool3d(POOL_AFTER[name], ceil_mode=True)

@@ -1,12 +1,11 @@
 """What the networks share: their base class, the factored convolution, checks, initialisation.
 
-A network is a `feature` extractor and an `fc` head; it carries the `NetworkSpec` that rebuilds
+A network is layers and a linear `fc` head on top; it carries the `NetworkSpec` that rebuilds
 it, so a checkpoint needs no file name conventions. Checks read shapes only: no synchronisation.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,14 +114,14 @@ def middle_planes(inputs: int, outputs: int, time: int, side: int) -> int:
     return time * area * inputs * outputs // (area * inputs + time * outputs)
 
 
-def factored(
+def halves(
     inputs: int,
     outputs: int,
     kernel: tuple[int, int],
     stride: tuple[int, int] = (1, 1),
     middle: int | None = None,
-) -> nn.Sequential:
-    """Return a spatial (1, k, k), then a temporal (t, 1, 1) convolution, each with norm and ReLU.
+) -> tuple[nn.Conv3d, nn.Conv3d]:
+    """Return the spatial (1, k, k) and the temporal (t, 1, 1) half of a 3D convolution.
 
     `kernel` and `stride` are (time, space); padding makes it ceil(n / stride).
     """
@@ -144,15 +143,7 @@ def factored(
         padding=(time // 2, 0, 0),
         bias=False,
     )
-    layers = OrderedDict[str, nn.Module](
-        spatial=spatial,
-        spatial_norm=nn.BatchNorm3d(middle),
-        spatial_relu=nn.ReLU(inplace=True),
-        temporal=temporal,
-        temporal_norm=nn.BatchNorm3d(outputs),
-        temporal_relu=nn.ReLU(inplace=True),
-    )
-    return nn.Sequential(layers)
+    return spatial, temporal
 
 
 def initialise(network: Network) -> None:

@@ -11,15 +11,32 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-import torch
 from torch import Tensor, nn
 
-from manifests.errors import ClipmillError
-from model.layers import Network, NetworkSpec, factored, initialise
+from model.layers import NetworkSpec, halves, initialise
+from model.residual import ResidualNetwork, stem_middle
 
 BLOCKS = (2, 2, 2, 2)
-STEM_MIDDLE = 45
-STEM_WIDTH = 64
+
+
+def factored(
+    inputs: int,
+    outputs: int,
+    kernel: tuple[int, int],
+    stride: tuple[int, int] = (1, 1),
+    middle: int | None = None,
+) -> nn.Sequential:
+    """Return the two halves of a 3D convolution (model/layers.py), each with norm and ReLU."""
+    spatial, temporal = halves(inputs, outputs, kernel, stride, middle)
+    layers = OrderedDict[str, nn.Module](
+        spatial=spatial,
+        spatial_norm=nn.BatchNorm3d(spatial.out_channels),
+        spatial_relu=nn.ReLU(inplace=True),
+        temporal=temporal,
+        temporal_norm=nn.BatchNorm3d(outputs),
+        temporal_relu=nn.ReLU(inplace=True),
+    )
+    return nn.Sequential(layers)
 
 
 class Block(nn.Module):
@@ -44,7 +61,7 @@ class Block(nn.Module):
         return self.relu(residual + self.shortcut(planes))
 
 
-class R2Plus1D(Network):
+class R2Plus1D(ResidualNetwork):
     """R(2+1)D: float clips (N, 3, T >= 1, H >= 16, W >= 16) in, logits (N, num_classes) out.
 
     `width` is the planes of the first stage; all others scale with it. `dropout` acts on the
@@ -56,8 +73,8 @@ class R2Plus1D(Network):
     ) -> None:
         options = {"width": width, "dropout": dropout, "modality": modality}
         super().__init__(NetworkSpec("r2plus1d", num_classes, options))
-        middle = max(1, STEM_MIDDLE * width // STEM_WIDTH)
-        layers = OrderedDict[str, nn.Module](stem=factored(3, width, (1, 7), (1, 2), middle))
+        stem = factored(3, width, (1, 7), (1, 2), stem_middle(width))
+        layers = OrderedDict[str, nn.Module](stem=stem)
         inputs = width
         for stage, count in enumerate(BLOCKS):
             outputs = width * 2**stage
@@ -75,15 +92,3 @@ class R2Plus1D(Network):
     def forward(self, clips: Tensor) -> Tensor:
         """Normalised float clips (N, 3, T, H, W) to logits (N, num_classes)."""
         return self.fc(self.dropout(self.feature(self.look(clips))))
-
-    def check(self, clips: Tensor) -> None:
-        """Refuse, beyond the base class, what leaves batch norm a single value to train on."""
-        super().check(clips)
-        if torch.compiler.is_compiling() or not self.training:
-            return
-        count, _, frames, height, width = clips.shape
-        if count * -(-frames // 8) * -(-height // 16) * -(-width // 16) == 1:
-            raise ClipmillError(
-                f"r2plus1d cannot train on one clip of {frames} frames of {height}x{width}: batch "
-                f"norm sees one value in the last stage. Use a larger batch, clip or crop."
-            )

@@ -19,7 +19,9 @@ def train(
     *,
     root: Root,
     run: Annotated[str, typer.Option(metavar="DIR", help="Where checkpoints and log go.")],
-    model: Annotated[str, typer.Option(help="r2plus1d or c3d.")] = "r2plus1d",
+    model: Annotated[
+        str, typer.Option(help="r2plus1d, c3d, r2plus1d_18 or r2plus1d_34.")
+    ] = "r2plus1d",
     width: Annotated[int, typer.Option(help="Planes of the first stage; 16 for a CPU.")] = 64,
     dropout: Annotated[float | None, typer.Option(help="Before the head (c3d: 0.5).")] = None,
     modality: Annotated[

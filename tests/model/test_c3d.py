@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import model
+from manifests.errors import ClipmillError
 
 COUNTS = {101: 78_409_573, 51: 78_204_723, 600: 80_453_976}
 
@@ -59,3 +60,13 @@ def test_dropout_acts_in_training_only_and_is_the_papers():
     assert not torch.equal(network(clips), network(clips))
     network.eval()
     assert torch.equal(network(clips), network(clips))
+
+
+def test_without_relus_the_convolutions_are_linear_and_the_weights_the_same():
+    one, other = (model.build("c3d", 5, width=4, relu=relu) for relu in (True, False))
+    assert one.state_dict().keys() == other.state_dict().keys()
+    names = [name for name, _ in other.get_submodule("feature").named_children()]
+    assert not [name for name in names if name.startswith("relu")]
+    assert other.spec.options["relu"] is False
+    with pytest.raises(ClipmillError, match="relu of c3d is 'no'"):
+        model.build("c3d", 5, relu="no")

@@ -1,5 +1,6 @@
 """`model.build`: names, options, and an import that does not wait for torch."""
 
+import inspect
 import subprocess
 import sys
 
@@ -21,6 +22,8 @@ def test_importing_model_leaves_torch_alone():
         ("c3", {}, "'c3d'"),
         ("c3d", {"widht": 16}, "'width'"),
         ("r2plus1d", {"drop_out": 0.1}, "'dropout'"),
+        ("r2plus1d_43", {}, "'r2plus1d_34'"),
+        ("r2plus1d_18", {"planes": "exakt"}, "'exact'"),
     ],
 )
 def test_unknown_names_and_options_are_refused_with_a_guess(name, options, guess):
@@ -50,7 +53,9 @@ def test_values_out_of_range_are_refused(name, classes, options, named):
 @pytest.mark.parametrize("name", model.BUILDERS)
 def test_spec_holds_every_option_and_builds_the_same_network(name):
     network = model.build(name, 7, width=8)
-    assert set(network.spec.options) == {"width", "dropout", "modality"}
+    taken = inspect.signature(type(network)).parameters
+    assert set(network.spec.options) == set(taken) - {"num_classes"}
+    assert {"width", "dropout", "modality"} <= set(network.spec.options)
     again = model.build(network.spec.name, network.spec.num_classes, **network.spec.options)
     assert again.spec == network.spec
     shapes = [tuple(tensor.shape) for tensor in network.state_dict().values()]
