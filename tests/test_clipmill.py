@@ -162,7 +162,7 @@ def test_a_signal_during_a_verb_ends_it_with_130(learnable, tmp_path, number):
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     until = time.monotonic() + 60
-    while not (tmp_path / "run" / "options.json").exists() and process.poll() is None:
+    while not (tmp_path / "run" / "recipe.toml").exists() and process.poll() is None:
         assert time.monotonic() < until
         time.sleep(0.02)
     time.sleep(0.3)

@@ -24,6 +24,7 @@ from model.world import World
 from shards.reading import Reading
 from shards.stream import Stream
 from train.options import Options
+from train.recipe import text
 from train.run import Run
 from train.session import Session, restore, save, start
 from train.signals import Stop
@@ -55,7 +56,7 @@ def train(
     if going_on:
         restore(session, recut=recut)
     elif world.first:
-        run.write_options(options.as_dict())
+        run.write_recipe(text(options, f"What {run.folder.name} was trained with."))
         if resume:
             ui.note(f"nothing to resume: {run.folder} holds no {run.last.name}; starting anew")
     _say_dropped(session)

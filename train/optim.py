@@ -8,47 +8,84 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-MOMENTUM = 0.9
+from model.layers import Network
+from train.options import Options
+
+EXACT = 1e-9  # an epoch's fraction that is rounding
 
 
-def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Decay the weights, not the biases and norms (one number a channel has nothing to decay)."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
+def optimizer(network: Network, options: Options, new_head: bool = False) -> Optimizer:
+    """Return the optimizer of a run, each group with the rate that schedules start from.
+
+    A new head on imported weights learns `head_lr` times as fast as the rest.
+    """
+    head = set(network.head.parameters()) if new_head else set[nn.Parameter]()
+    rest = [p for p in network.parameters() if p.requires_grad and p not in head]
+    parts = [(rest, options.rate), ([*head], options.rate * options.head_lr)]
+    groups = [
+        {**group, "lr": rate, "base_lr": rate}
+        for parameters, rate in parts
+        for group in _decayed(parameters, options)
+        if group["params"]
+    ]
+    return OPTIMIZERS[options.optimizer](groups, options)
+
+
+def _decayed(parameters: list[nn.Parameter], options: Options) -> list[dict[str, Any]]:
+    """Decay the weights, not the biases and norms (one number a channel has nothing to decay).
+
+    Adam decays all, as torch.optim.Adam does by default and the seed did.
+    """
+    if options.optimizer == "adam":
+        return [{"params": parameters, "weight_decay": options.weight_decay}]
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
 
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], Optimizer]] = {
-    # The seed's Adam: L2 on every parameter, as torch.optim.Adam does by default.
-    "adam": lambda net, lr, decay: torch.optim.Adam(net.parameters(), lr, weight_decay=decay),
-    "adamw": lambda net, lr, decay: torch.optim.AdamW(_groups(net, decay), lr),
-    "sgd": lambda net, lr, decay: torch.optim.SGD(
-        _groups(net, decay), lr, momentum=MOMENTUM, nesterov=True
+OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], Options], Optimizer]] = {
+    "adam": lambda groups, options: torch.optim.Adam(groups),
+    "adamw": lambda groups, options: torch.optim.AdamW(groups),
+    "sgd": lambda groups, options: torch.optim.SGD(
+        groups, momentum=options.momentum, nesterov=options.momentum > 0
     ),
 }
 
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "plateau": lambda progress: 1.0,
-    "constant": lambda progress: 1.0,
-    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))),
+
+def _cosine(progress: float, options: Options) -> float:
+    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def _steps(progress: float, options: Options) -> float:
+    """A factor less after each milestone; they count epochs of the whole run."""
+    epoch = options.warmup_epochs + progress * (options.epochs - options.warmup_epochs)
+    return options.factor ** sum(epoch >= mark - EXACT for mark in options.milestones)
+
+
+SCHEDULES: dict[str, Callable[[float, Options], float]] = {
+    "plateau": lambda progress, options: 1.0,
+    "constant": lambda progress, options: 1.0,
+    "cosine": _cosine,
+    "steps": _steps,
 }
 
 
-def factor_at(schedule: str, step: int, total: int, warmup: int) -> float:
-    """Return what the base rate is multiplied with at a step of `total`, after a linear warm-up.
+def factor_at(options: Options, step: int, steps_an_epoch: int) -> float:
+    """Return what the base rate is multiplied with at a step of the run, after a linear warm-up.
 
     warmup 4:  1/5 2/5 3/5 4/5 | the schedule over the remaining steps
     """
+    total, warmup = options.epochs * steps_an_epoch, round(options.warmup_epochs * steps_an_epoch)
     if step < warmup:
         return (step + 1) / (warmup + 1)
-    return SCHEDULES[schedule]((step - warmup) / max(total - warmup, 1))
+    return SCHEDULES[options.schedule]((step - warmup) / max(total - warmup, 1), options)
 
 
 def scale_rates(optimizer: Optimizer, bases: Iterable[float], factor: float) -> None:

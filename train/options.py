@@ -1,83 +1,147 @@
-"""What a training run was asked to do, checked when it is made and kept in each checkpoint."""
+"""What a training run was asked to do, checked when it is made and kept in each checkpoint.
+
+Each setting is declared here once: the command line's options and the recipes' keys are these.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from manifests.errors import ClipmillError, unknown
+from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec, Window
-from shards.plan import Tail
-from train.optim import OPTIMIZERS, SCHEDULES
+from model import BUILDERS
+from train import settings
+from train.settings import setting
 
-# What may change between an interrupted run and its continuation without changing the past.
-FREE = ("epochs", "save_minutes")
-TAILS = ("drop", "pad")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("plateau", "cosine", "steps", "constant")
+MODALITIES = ("rgb", "motion")
+NETWORK, RATE, AUGMENTING, KEEPING = "Network", "Optimizer", "Augmentation", "Keeping"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The defaults are the seed's: Adam 1e-4, weight decay 5e-4, plateau by 0.1, batch 8.
+    """All settings of a run; the defaults are those of the recipe `seed`.
 
     `batch` counts clips per step over all ranks; `tail` says what becomes of clips that fill none.
     `frames` and `crop` None take the stored frames and 7/8 of the stored height and width (112 of
-    128). `model_options` go to `model.build`.
+    128). What is None of the network's settings is as its builder has it.
+
+    Raises:
+        ClipmillError: a value out of its range, or an unknown name (naming the nearest).
     """
 
-    model: str = "r2plus1d"
-    model_options: dict[str, Any] = field(default_factory=dict)
-    frames: int | None = None
-    crop: tuple[int, int] | None = None
-    split_set: str | None = None
-    epochs: int = 100
-    batch: int = 8
-    optimizer: str = "adam"
-    lr: float = 1e-4
-    weight_decay: float = 5e-4
-    schedule: str = "plateau"
-    warmup_epochs: float = 0.0
-    patience: int = 10
-    factor: float = 0.1
-    label_smoothing: float = 0.0
-    balance: bool = False
-    flip: bool = True
-    least_area: float = 1.0
-    jitter: float = 0.0
-    ema: float = 0.0
-    seed: int = 0
-    lanes: int = 1
-    tail: Tail = "drop"
-    save_minutes: float = 10.0
+    model: str = setting("r2plus1d", "The network.", among=BUILDERS, panel=NETWORK)
+    width: int | None = setting(
+        None, "Planes of the first stage (64; 16 for a CPU).", panel=NETWORK, network=True
+    )
+    dropout: float | None = setting(
+        None, "Part dropped before the head (c3d: 0.5, else 0).", panel=NETWORK, network=True
+    )
+    modality: str | None = setting(
+        None,
+        "rgb, or motion: what deviates from the mean picture of the clip.",
+        among=MODALITIES,
+        panel=NETWORK,
+        network=True,
+    )
+    planes: str | None = setting(
+        None,
+        "Of r2plus1d_18's pairs: torchvision's, or exact as in the paper.",
+        among=("torchvision", "exact"),
+        panel=NETWORK,
+        network=True,
+    )
+    relu: bool | None = setting(
+        None,
+        "Of c3d: off for the seed's weights, which were trained without.",
+        panel=NETWORK,
+        network=True,
+    )
+    frames: int | None = setting(None, "Frames taken of the stored ones (all).", panel=NETWORK)
+    crop: tuple[int, int] | None = setting(
+        None,
+        "Pixels taken, as SIDE or HEIGHTxWIDTH (7/8 of stored).",
+        form=settings.size,
+        panel=NETWORK,
+    )
+    split_set: str | None = setting(
+        None, "Such as split2 (the first); all: each in turn, in RUN/SET."
+    )
+    epochs: int = setting(100, "Passes over train.", 1, 100_000, free=True)
+    batch: int = setting(8, "Clips a step, over all processes.", 1, 1_000_000)
+    seed: int = setting(0, "Seed of weights, order and augmentation.", 0, 2**32 - 1)
+    lanes: int = setting(
+        1, "Parts of the shards that ranks share; a node reads its own.", 1, 1_000_000
+    )
+    tail: Literal["drop", "pad"] = setting(
+        "drop", "drop clips that fill no batch, or pad: repeat some.", among=("drop", "pad")
+    )
+    balance: bool = setting(False, "Weigh the loss so that every class counts alike.")
+    label_smoothing: float = setting(0.0, "Part spread over all classes.", 0.0, 0.99)
+    ema: float = setting(
+        0.0, "Decay a step of averaged weights, such as 0.99 (0: off).", 0.0, 0.999999
+    )
+    optimizer: str = setting("adam", "How weights are moved.", among=OPTIMIZERS, panel=RATE)
+    lr: float = setting(1e-4, "Learning rate.", 1e-12, 100.0, panel=RATE)
+    scale_lr: int = setting(
+        0,
+        "Batch that --lr is for: it grows and falls with --batch (0: as it is).",
+        0,
+        1_000_000,
+        panel=RATE,
+    )
+    head_lr: float = setting(
+        10.0, "What the rate of a new head is multiplied with, with --init.", 1e-3, 1e3, panel=RATE
+    )
+    momentum: float = setting(0.9, "Of sgd.", 0.0, 0.999, panel=RATE)
+    weight_decay: float = setting(5e-4, "Weight decay.", 0.0, 10.0, panel=RATE)
+    schedule: str = setting("plateau", "How the rate falls.", among=SCHEDULES, panel=RATE)
+    warmup_epochs: float = setting(0.0, "Epochs of rising rate.", 0.0, 100_000, panel=RATE)
+    milestones: tuple[float, ...] = setting(
+        (),
+        "Epochs after which steps lowers the rate, as 400,450.",
+        form=settings.numbers,
+        panel=RATE,
+    )
+    patience: int = setting(10, "Epochs that plateau waits.", 0, 100_000, panel=RATE)
+    factor: float = setting(0.1, "By which plateau and steps lower it.", 1e-6, 0.999, panel=RATE)
+    flip: bool = setting(
+        True, "Mirror half of the clips; off where left and right differ.", panel=AUGMENTING
+    )
+    least_area: float = setting(
+        1.0, "Zoom into parts of at least this area (1: off).", 0.01, 1.0, panel=AUGMENTING
+    )
+    jitter: float = setting(0.0, "Strength of colour changes (0: off).", 0.0, 1.0, panel=AUGMENTING)
+    save_minutes: float = setting(
+        10.0, "Between checkpoints in an epoch.", 0.0, 1e6, panel=KEEPING, free=True
+    )
 
     def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise unknown("optimizer", self.optimizer, OPTIMIZERS)
-        if self.schedule not in SCHEDULES:
-            raise unknown("schedule", self.schedule, SCHEDULES)
-        if self.tail not in TAILS:
-            raise unknown("tail", self.tail, TAILS)
-        for name, low, high in (
-            ("epochs", 1, 100_000),
-            ("batch", 1, 1_000_000),
-            ("lr", 1e-12, 100.0),
-            ("weight_decay", 0.0, 10.0),
-            ("warmup_epochs", 0.0, 100_000),
-            ("patience", 0, 100_000),
-            ("factor", 1e-6, 0.999),
-            ("label_smoothing", 0.0, 0.99),
-            ("least_area", 0.01, 1.0),
-            ("jitter", 0.0, 1.0),
-            ("ema", 0.0, 0.999999),
-            ("lanes", 1, 1_000_000),
-            ("save_minutes", 0.0, 1e6),
-            ("seed", 0, 2**32 - 1),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ClipmillError(
-                    f"--{name.replace('_', '-')} {value}; expected {low} to {high}."
-                )
+        for name, of in settings.settings(Options).items():
+            settings.require(name, getattr(self, name), of)
+        if (self.schedule == "steps") != bool(self.milestones):
+            raise ClipmillError(
+                f"--schedule {self.schedule} with --milestones {list(self.milestones)}; expected "
+                "the epochs after which the rate falls with steps, and none with another schedule."
+            )
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """The arguments of `model.build`: only what was asked for."""
+        asked = {name: getattr(self, name) for name, of in _SETTINGS.items() if of.network}
+        return {name: value for name, value in asked.items() if value is not None}
+
+    @property
+    def rate(self) -> float:
+        """The learning rate at this batch: in proportion to it where `scale_lr` is its base.
+
+        Goyal et al., "Accurate, Large Minibatch SGD", 2017.
+        """
+        return self.lr * (self.batch / self.scale_lr if self.scale_lr else 1)
 
     def window(self, spec: ClipSpec) -> Window:
         """Return what the network takes of clips stored by `spec`."""
@@ -88,21 +152,29 @@ class Options:
         return window
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as options.json and the checkpoint keep them."""
+        """Plain values, as the recipe and the checkpoint keep them."""
         values = dataclasses.asdict(self)
-        values["crop"] = None if self.crop is None else list(self.crop)
-        return values
+        return {key: list(x) if isinstance(x, tuple) else x for key, x in values.items()}
 
-    def require_same(self, saved: dict[str, Any], where: str, *, recut: bool = False) -> None:
+    def require_same(self, saved: Mapping[str, Any], where: str, *, recut: bool = False) -> None:
         """Raise where a continued run would differ from what it continues.
 
         With `recut` it may have another batch.
         """
-        mine, before = self.as_dict(), Options().as_dict() | saved
+        mine, before = self.as_dict(), Options().as_dict() | _flat(saved)
         for key, value in mine.items():
-            if key not in FREE and before[key] != value and not (recut and key == "batch"):
+            same = before[key] == value or _SETTINGS[key].free
+            if not same and not (recut and key == "batch"):
                 cure = ", or add --recut" if key == "batch" else ""
                 raise ClipmillError(
                     f"{where} was started with {key} {before[key]!r}, now it is {value!r}. "
                     f"Resume with the same options{cure}, or start a new run in another folder."
                 )
+
+
+def _flat(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a checkpoint; of early ones the network's stand apart."""
+    return {**saved} | dict(saved.get("model_options", {}))
+
+
+_SETTINGS = settings.settings(Options)

@@ -1,4 +1,4 @@
-"""The run folder: options.json, log.csv with a line an epoch, best and last checkpoint.
+"""The run folder: recipe.toml, log.csv with a line an epoch, best and last checkpoint.
 
 Everything is written through storage's one door, whole or not at all.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 from manifests.errors import ClipmillError
 from manifests.local import LocalStorage
+from train.recipe import FILE
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"
@@ -49,9 +49,9 @@ class Run:
             )
         return there
 
-    def write_options(self, options: dict[str, Any]) -> None:
-        """Keep what the run was asked to do."""
-        self._storage.write("options.json", (json.dumps(options, indent=1) + "\n").encode())
+    def write_recipe(self, text: str) -> None:
+        """Keep what the run was asked to do, as a recipe that does it again."""
+        self._storage.write(FILE, text.encode())
 
     def write_log(self, rows: list[dict[str, Any]]) -> None:
         """Write log.csv with a line for each epoch."""

@@ -31,7 +31,7 @@ from shards.reading import Reading
 from shards.samples import read_samples
 from shards.stream import Stream
 from train import average
-from train.optim import OPTIMIZERS
+from train.optim import optimizer as make_optimizer
 from train.options import Options
 from train.run import Run
 
@@ -110,9 +110,7 @@ def start(
     classes = len(dataset.labels)
     network = model.build(options.model, classes, **options.model_options)
     network.to(world.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimizer = OPTIMIZERS[options.optimizer](network, options.lr, options.weight_decay)
-    for group in optimizer.param_groups:
-        group["base_lr"] = group["lr"]
+    optimizer = make_optimizer(network, options)
     return Session(
         dataset,
         options,
@@ -199,7 +197,10 @@ def restore(session: Session, *, recut: bool = False) -> None:
     session.kept.load_state_dict(saved.weights)
     if session.average is not None:
         session.network.load_state_dict(state["network"])
+    bases = [group["base_lr"] for group in session.optimizer.param_groups]
     session.optimizer.load_state_dict(state["optimizer"])
+    for group, base in zip(session.optimizer.param_groups, bases, strict=True):
+        group["base_lr"] = base  # of the batch that it is now
     session.plateau.load_state_dict(state["plateau"])
     session.train.load_state_dict(state["stream"], recut=recut)
     if session.world.first:  # summed over ranks when saved, so it counts once

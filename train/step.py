@@ -88,13 +88,12 @@ def _augmented(session: Session, batch: Batch) -> Tensor:
 
 
 def _set_rate(session: Session, step: int) -> None:
-    options = session.options
-    steps = session.train.steps_an_epoch
+    options, steps = session.options, session.train.steps_an_epoch
     warmup = round(options.warmup_epochs * steps)
-    factor = factor_at(options.schedule, step, options.epochs * steps, warmup)
     groups = session.optimizer.param_groups
     # Plateau keeps its own rate once the warm-up is over: the step after it sets the full one.
     if options.schedule != "plateau" or (warmup and step <= warmup):
+        factor = factor_at(options, step, steps)
         scale_rates(session.optimizer, [group["base_lr"] for group in groups], factor)
 
 

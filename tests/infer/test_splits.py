@@ -27,7 +27,7 @@ SETS = ["split1", "split2", "split3"]
 @pytest.fixture(scope="module")
 def runs(three_splits, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "all"
-    options = Options(model_options={"width": 4}, epochs=3, batch=7, lr=0.01)
+    options = Options(width=4, epochs=3, batch=7, lr=0.01)
     dataset = Dataset.open(str(three_splits))
     train_all(dataset, options, str(folder), ALONE, False, Ui(quiet=True))
     return folder

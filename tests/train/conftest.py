@@ -32,9 +32,9 @@ def fit() -> Callable[..., dict[str, Any]]:
 
     def fitted(root: Path, folder: Path, resume: bool = False, **options: Any) -> dict[str, Any]:
         name = options.setdefault("model", "r2plus1d")
-        options.setdefault(
-            "model_options", {"width": 4} | ({"dropout": 0.0} if name == "c3d" else {})
-        )
+        options.setdefault("width", 4)
+        if name == "c3d":
+            options.setdefault("dropout", 0.0)
         ui = options.pop("ui", Ui(quiet=True))
         more = {name: options.pop(name) for name in ("how", "recut") if name in options}
         dataset, run = Dataset.open(str(root)), Run(folder)

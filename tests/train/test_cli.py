@@ -36,7 +36,7 @@ def conclude(session, *args):
 
 loop._conclude = conclude
 with joined("cpu") as world:
-    options = Options(model_options={"width": 4}, batch=5, epochs=1, lr=0.01)
+    options = Options(width=4, batch=5, epochs=1, lr=0.01)
     loop.train(Dataset.open(root), options, Run(out), world, False, Ui(quiet=True))
     torch.save(ends[-1], f"{out}/rank{world.rank}.pt")
 """

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import os
 import random
 import shutil
@@ -10,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -34,7 +35,8 @@ LEARNS = {
 }
 # Everything that draws random numbers, on a batch that does not divide the 24 clips.
 BUSY = {
-    "model_options": {"width": 4, "dropout": 0.3},
+    "width": 4,
+    "dropout": 0.3,
     "frames": 3,
     "batch": 5,
     "epochs": 3,
@@ -71,7 +73,7 @@ def undisturbed(learnable, fit, tmp_path_factory) -> Path:
 
 def started(root: Path, folder: Path, save_minutes: float) -> subprocess.Popen[str]:
     """The same run as BUSY, but longer, in a process of its own."""
-    options = {key: value for key, value in BUSY.items() if key != "model_options"}
+    options = {key: value for key, value in BUSY.items() if key not in ("width", "dropout")}
     options |= {"width": 4, "dropout": 0.3, "save_minutes": save_minutes}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     command = [sys.executable, str(REPO / "clipmill.py"), "train", "--device=cpu", *words]
@@ -107,7 +109,7 @@ def test_each_network_learns_colours(learnable, fit, tmp_path, name):
     assert last.labels == ("red", "green", "blue")
     assert last.dataset == "colours"
     assert last.state is not None
-    assert json.loads((tmp_path / "run" / "options.json").read_text())["batch"] == 4
+    assert tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())["batch"] == 4
 
 
 def test_killed_at_any_step_and_resumed_the_weights_are_the_same(
@@ -133,8 +135,8 @@ def test_a_signal_in_mid_epoch_saves_and_the_run_goes_on(
 ):
     folder = tmp_path / "run"
     process = started(learnable, folder, save_minutes=1000)
-    wait_for(folder / "options.json", process)
-    time.sleep(0.1)  # between options.json and the handler lies a moment
+    wait_for(folder / "recipe.toml", process)
+    time.sleep(0.1)  # between recipe.toml and the handler lies a moment
     process.send_signal(number)
     _, said = process.communicate(timeout=100)
     assert process.returncode == 130, said
@@ -202,7 +204,7 @@ def test_without_val_the_last_is_all_there_is(make_root, fit, tmp_path):
     result = fit(root, tmp_path / "run", batch=7, epochs=2)
     assert result["best"] is None
     assert result["best_val_top1"] is None
-    assert sorted(os.listdir(tmp_path / "run")) == ["last.safetensors", "log.csv", "options.json"]
+    assert sorted(os.listdir(tmp_path / "run")) == ["last.safetensors", "log.csv", "recipe.toml"]
     assert [row["val_top1"] for row in log(tmp_path / "run")] == ["", ""]
 
 
@@ -263,10 +265,10 @@ def test_wrong_use_is_one_sentence(learnable, make_root, fit, tmp_path):
     assert "does not fit into stored" in refused(learnable, folder, fit, frames=5)
     assert "does not fit into stored" in refused(learnable, folder, fit, crop=(21, 20))
     assert "unknown split set 'two'" in refused(learnable, folder, fit, split_set="two")
-    assert "unknown model 'c4d'" in refused(learnable, folder, fit, model="c4d", model_options={})
+    assert "unknown model 'c4d'" in refused(learnable, folder, fit, model="c4d")
     assert not folder.exists()
     fit(learnable, folder, epochs=1, batch=12)
-    again = {"epochs": 1, "batch": 12}
+    again: dict[str, Any] = {"epochs": 1, "batch": 12}
     assert "--resume" in refused(learnable, folder, fit, **again)
     text = refused(learnable, folder, fit, resume=True, epochs=1, batch=6)
     assert "started with batch 12, now it is 6" in text

@@ -1,12 +1,18 @@
 """Options are checked where they are born; what a continued run may change is little."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 from manifests.errors import ClipmillError
 from manifests.spec import ClipSpec, Window
 from train.options import Options
+
+
+def options(**values: Any) -> Options:
+    return Options(**values)
+
 
 BOUNDS = {
     "epochs": (1, 100_000),
@@ -29,10 +35,10 @@ BOUNDS = {
 def test_both_bounds_of_every_number(name):
     low, high = BOUNDS[name]
     for value in (low, high):
-        assert getattr(Options(**{name: value}), name) == value
+        assert getattr(options(**{name: value}), name) == value
     for value in (low - 1, high + 1, float("nan")):
         with pytest.raises(ClipmillError) as error:
-            Options(**{name: value})
+            options(**{name: value})
         option = "--" + name.replace("_", "-")
         assert str(error.value) == f"{option} {value}; expected {low} to {high}."
 
@@ -57,39 +63,63 @@ def test_a_window_that_does_not_fit(values):
         Options(**values).window(ClipSpec())
 
 
+CHANGED = {
+    "model": "c3d",
+    "width": 8,
+    "dropout": 0.5,
+    "modality": "motion",
+    "planes": "exact",
+    "relu": False,
+    "frames": 4,
+    "crop": (20, 20),
+    "split_set": "split2",
+    "batch": 9,
+    "optimizer": "sgd",
+    "lr": 0.5,
+    "scale_lr": 64,
+    "head_lr": 1.0,
+    "momentum": 0.5,
+    "weight_decay": 0.1,
+    "schedule": "cosine",
+    "warmup_epochs": 1.0,
+    "patience": 1,
+    "factor": 0.5,
+    "label_smoothing": 0.1,
+    "balance": True,
+    "flip": False,
+    "least_area": 0.5,
+    "jitter": 0.5,
+    "ema": 0.9,
+    "seed": 1,
+    "lanes": 2,
+    "tail": "pad",
+}
+FREE = {"epochs": 7, "save_minutes": 0.0}
+
+
 def test_continuing_may_change_epochs_and_saving_alone():
-    saved = Options(crop=(16, 16), model_options={"width": 4}).as_dict()
-    mine = {"crop": (16, 16), "model_options": {"width": 4}}
-    Options(epochs=7, save_minutes=0, **mine).require_same(saved, "last")
-    changed = {
-        "model": "c3d",
-        "model_options": {"width": 8},
-        "frames": 4,
-        "crop": (20, 20),
-        "split_set": "split2",
-        "batch": 9,
-        "optimizer": "sgd",
-        "lr": 0.5,
-        "weight_decay": 0.1,
-        "schedule": "cosine",
-        "warmup_epochs": 1.0,
-        "patience": 1,
-        "factor": 0.5,
-        "label_smoothing": 0.1,
-        "balance": True,
-        "flip": False,
-        "least_area": 0.5,
-        "jitter": 0.5,
-        "ema": 0.9,
-        "seed": 1,
-        "lanes": 2,
-        "tail": "pad",
-    }
+    mine: dict[str, Any] = {"crop": (16, 16), "width": 4}
+    saved = Options(**mine).as_dict()
+    Options(**(mine | FREE)).require_same(saved, "last")
     names = {field.name for field in dataclasses.fields(Options)}
-    assert names == changed.keys() | {"epochs", "save_minutes"}
-    for name, value in changed.items():
+    assert names == CHANGED.keys() | FREE.keys() | {"milestones"}
+    for name, value in CHANGED.items():
         with pytest.raises(ClipmillError, match=rf"last was started with {name} .*same options"):
             Options(**(mine | {name: value})).require_same(saved, "last")
+
+
+def test_a_run_of_before_the_networks_settings_stood_with_the_others_goes_on():
+    saved = {"batch": 4, "model_options": {"width": 4}}
+    Options(batch=4, width=4).require_same(saved, "last")
+    with pytest.raises(ClipmillError, match="width 4, now it is 8"):
+        Options(batch=4, width=8).require_same(saved, "last")
+
+
+def test_milestones_belong_to_steps():
+    with pytest.raises(ClipmillError, match="--schedule steps with --milestones"):
+        Options(schedule="steps")
+    with pytest.raises(ClipmillError, match=r"--schedule cosine with --milestones \[4.0\]"):
+        Options(schedule="cosine", milestones=(4.0,))
 
 
 def test_another_batch_is_taken_where_the_epoch_is_cut_anew():

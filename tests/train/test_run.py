@@ -1,11 +1,11 @@
 """The run folder: what is there already, options and the log."""
 
 import csv
-import json
 
 import pytest
 
 from manifests.errors import ClipmillError
+from train import recipe
 from train.options import Options
 from train.run import Run
 
@@ -22,11 +22,10 @@ def test_a_run_that_is_here_is_neither_overwritten_nor_made_up(tmp_path):
         run.require(resume=False)
 
 
-def test_options_are_json(tmp_path):
-    run = Run(tmp_path / "a" / "run")
-    run.write_options(Options(crop=(16, 17)).as_dict())
-    found = json.loads((run.folder / "options.json").read_text())
-    assert Options(**found | {"crop": tuple(found["crop"])}) == Options(crop=(16, 17))
+def test_what_was_asked_for_is_kept_as_a_recipe(tmp_path):
+    run, options = Run(tmp_path / "a" / "run"), Options(crop=(16, 17), width=8)
+    run.write_recipe(recipe.text(options, "a run"))
+    assert recipe.resolve(str(run.folder / "recipe.toml"), {}) == options
 
 
 def test_the_log_is_replaced_whole(tmp_path):

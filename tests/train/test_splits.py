@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ DOOR = Path(__file__).resolve().parents[2] / "clipmill.py"
 ALONE = World(0, 1, torch.device("cpu"))
 SETS = ["split1", "split2", "split3"]
 PLAIN = {"epochs": 2, "batch": 7, "optimizer": "sgd", "lr": 0.01}
-OPTIONS = PLAIN | {"model_options": {"width": 4}}
+OPTIONS: dict[str, Any] = PLAIN | {"width": 4}
 WORDS = [f"--{name}={value}" for name, value in PLAIN.items()]
 WORDS += ["--split-set=all", "--width=4", "--device=cpu", "--json"]
 
