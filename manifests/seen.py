@@ -43,6 +43,17 @@ class Seen:
         """The JSON text that stands beside the hashes in a checkpoint."""
         return json.dumps({"dataset": self.dataset, "split_set": self.split_set})
 
+    def after(self, before: Seen | None) -> Seen:
+        """Return the fingerprint of a run on weights that had seen `before`."""
+        if before is None:
+            return self
+        return Seen(
+            np.union1d(self.train, before.train),
+            np.union1d(self.val, before.val),
+            self.dataset,
+            self.split_set,
+        )
+
     def arrays(self) -> dict[str, NDArray[np.int64]]:
         """Return the hashes by their names in a checkpoint."""
         return {PREFIXES[PART] + split: getattr(self, split) for split in SPLITS}

@@ -52,8 +52,9 @@ class Checkpoint:
     `std` as Normalise takes them, `labels` in the order of label_id. `dataset` and
     `dataset_digest` say what it was trained on. `metrics` are plain numbers by name. `state` is
     any nest of tensors, arrays and plain values, or None. `seen` is which videos it was trained
-    on: saved, but never loaded with the weights (manifests/seen.py reads it). `origin` names the
-    checkpoint in errors.
+    on: saved, but never loaded with the weights (manifests/seen.py reads it). `init` is the record
+    of weights that the run began with (model/importing.py). `origin` names the checkpoint in
+    errors.
 
     Raises:
         ClipmillError: labels that are not one for each class, a window larger than the clips.
@@ -72,6 +73,7 @@ class Checkpoint:
     versions: Mapping[str, str] = field(default_factory=versions)
     state: Any = None
     seen: Seen | None = None
+    init: Mapping[str, Any] = field(default_factory=dict)
     origin: str = "checkpoint"
 
     def __post_init__(self) -> None:
@@ -132,6 +134,7 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         "network": dataclasses.asdict(checkpoint.network),
         "spec": checkpoint.spec.as_dict(),
         **{name: getattr(checkpoint, name) for name in PLAIN},
+        "init": dict(checkpoint.init),
     }
     try:
         text = json.dumps(document, separators=(",", ":"))
@@ -184,7 +187,7 @@ def load(
 def _from_document(
     document: dict[str, Any], weights: Mapping[str, Tensor], origin: str
 ) -> Checkpoint:
-    plain = {name: document[name] for name in PLAIN}
+    plain = {name: document[name] for name in PLAIN} | {"init": document.get("init", {})}
     for name in ("mean", "std", "labels"):
         plain[name] = tuple(plain[name])
     plain["window"] = Window(*plain["window"])

@@ -199,7 +199,7 @@ def _unfit(
     elif layout.model == network.spec.name and _as_built(network, layout):
         looks = f"It looks like {layout.title}, changed: give the state dict of the bare network"
     else:
-        looks = f"It looks like {layout.title}: take --model {layout.choice}"
+        looks = f"It looks like {layout.title}: take {layout.choice}"
     return ClipmillError(
         f"{OPTION} {shown}: {len(wrong)} tensors do not fit the {count} of {what}: "
         f"{'; '.join(wrong[:_SHOWN])}{more}. {looks}."

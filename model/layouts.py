@@ -29,9 +29,11 @@ class Layout:
 
     @property
     def choice(self) -> str:
-        """The network and options as one names them, such as `r2plus1d_18 with planes=exact`."""
-        options = ", ".join(f"{name}={value}" for name, value in self.options.items())
-        return f"{self.model} with {options}" if options else self.model
+        """The network and its options on a command line: `--model r2plus1d_18 --planes exact`."""
+        words = ["--model", self.model]
+        for name, value in self.options.items():
+            words += [f"--no-{name}"] if value is False else [f"--{name}", str(value)]
+        return " ".join(words)
 
 
 def recognise(shapes: Shapes) -> Layout | None:

@@ -52,11 +52,12 @@ def train(
         KeyboardInterrupt: SIGINT or SIGTERM came; the position is saved.
     """
     going_on = run.require(resume)
-    session = start(dataset, options, run, world, ui, how or Reading())
+    session = start(dataset, options, run, world, ui, how or Reading(), going_on)
     if going_on:
         restore(session, recut=recut)
     elif world.first:
         run.write_recipe(text(options, f"What {run.folder.name} was trained with."))
+        run.write_init(session.init)
         if resume:
             ui.note(f"nothing to resume: {run.folder} holds no {run.last.name}; starting anew")
     _say_dropped(session)

@@ -61,6 +61,12 @@ class Options:
         panel=NETWORK,
         network=True,
     )
+    init: str | None = setting(
+        None, "Weights to begin with: a file, or its https or s3 address.", panel=NETWORK
+    )
+    init_sha256: str | None = setting(
+        None, "The sha256 that file must have (or its first 8 digits).", panel=NETWORK
+    )
     frames: int | None = setting(None, "Frames taken of the stored ones (all).", panel=NETWORK)
     crop: tuple[int, int] | None = setting(
         None,

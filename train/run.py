@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from train.recipe import FILE
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"
+INIT = "init.json"
 
 
 class Run:
@@ -52,6 +55,28 @@ class Run:
     def write_recipe(self, text: str) -> None:
         """Keep what the run was asked to do, as a recipe that does it again."""
         self._storage.write(FILE, text.encode())
+
+    def write_init(self, record: Mapping[str, Any]) -> None:
+        """Keep what was imported, where the run began with a file's weights."""
+        if record:
+            self._storage.write(INIT, (json.dumps(record, indent=1) + "\n").encode())
+
+    def read_init(self) -> dict[str, Any]:
+        """Return what the run began with.
+
+        Raises:
+            ClipmillError: that is not there, or was changed.
+        """
+        try:
+            record = json.loads(self._storage.read(INIT))
+            if not isinstance(record["made_anew"], list):
+                raise TypeError("made_anew")
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+            raise ClipmillError(
+                f"{self.folder / INIT} does not tell what the run began with ({error!r}). Put it "
+                "back, or start a new run in another folder."
+            ) from error
+        return record
 
     def write_log(self, rows: list[dict[str, Any]]) -> None:
         """Write log.csv with a line for each epoch."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.seen import Seen, seen_by
+from manifests.seen import read as read_seen
 from model import checkpoint as checkpoints
 from model.checkpoint import Checkpoint
 from model.layers import Network
@@ -31,6 +33,7 @@ from shards.reading import Reading
 from shards.samples import read_samples
 from shards.stream import Stream
 from train import average
+from train.beginning import begin
 from train.optim import optimizer as make_optimizer
 from train.options import Options
 from train.run import Run
@@ -55,6 +58,7 @@ class Session:
     class_weights: torch.Tensor | None = None
     average: Network | None = None
     seen: Seen | None = None
+    init: Mapping[str, Any] = field(default_factory=dict)
     log: list[dict[str, Any]] = field(default_factory=list)
     best_top1: float = -1.0
     saved: float = field(default_factory=time.monotonic)
@@ -74,9 +78,17 @@ class Session:
 
 
 def start(
-    dataset: Dataset, options: Options, run: Run, world: World, ui: Ui, how: Reading
+    dataset: Dataset,
+    options: Options,
+    run: Run,
+    world: World,
+    ui: Ui,
+    how: Reading,
+    going_on: bool = False,
 ) -> Session:
     """Build network, optimizer and streams, which read shards as `how` says.
+
+    A run that is going on gets its weights by `restore`, and else those that `options.init` names.
 
     Raises:
         ClipmillError: data and options that do not fit.
@@ -109,8 +121,9 @@ def start(
             )
     classes = len(dataset.labels)
     network = model.build(options.model, classes, **options.model_options)
+    beginning = begin(network, options, dataset.labels, run, going_on, ui)
     network.to(world.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimizer = make_optimizer(network, options)
+    optimizer = make_optimizer(network, options, beginning.new_head)
     return Session(
         dataset,
         options,
@@ -126,7 +139,8 @@ def start(
         Metrics(classes, world.device),
         class_weights(stream, classes).to(world.device) if options.balance else None,
         average.begun(network) if options.ema else None,
-        _seen(dataset, options, stream, val) if world.first else None,
+        _seen(dataset, options, stream, val).after(beginning.seen) if world.first else None,
+        beginning.record,
     )
 
 
@@ -179,6 +193,7 @@ def save(session: Session, path: Path, with_state: bool = True) -> None:
                 metrics=last,
                 state=state if with_state else None,
                 seen=session.seen,
+                init=session.init,
             ),
         )
     session.saved = time.monotonic()
@@ -205,6 +220,8 @@ def restore(session: Session, *, recut: bool = False) -> None:
     session.train.load_state_dict(state["stream"], recut=recut)
     if session.world.first:  # summed over ranks when saved, so it counts once
         session.metrics.merge(state["metrics"])
+    if session.seen is not None:  # with what the weights had seen that the run began with
+        session.seen = session.seen.after(read_seen(session.run.last))
     session.log, session.best_top1 = state["log"], state["best_top1"]
     if session.train.epoch >= session.options.epochs:
         session.ui.note(f"{where} has its {session.train.epoch} epochs: nothing is left to train")

@@ -166,10 +166,10 @@ def test_what_fits_and_means_something_else_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "change", "named"),
     [
-        ("r2plus1d_34", TINY, {}, "take --model r2plus1d_18 with width=4"),
-        ("r2plus1d_18", TINY | {"planes": "exact"}, {}, "take --model r2plus1d_18 with width=4"),
+        ("r2plus1d_34", TINY, {}, "take --model r2plus1d_18 --width 4"),
+        ("r2plus1d_18", TINY | {"planes": "exact"}, {}, "take --model r2plus1d_18 --width 4"),
         ("c3d", TINY, {}, "fc.fc6.bias is missing, expected (256,)"),
-        ("r2plus1d_18", {"width": 8}, {}, "take --model r2plus1d_18 with width=4"),
+        ("r2plus1d_18", {"width": 8}, {}, "take --model r2plus1d_18 --width 4"),
         ("r2plus1d_18", TINY, {"stem.1.bias": None}, "stem.1.bias is missing, expected (2,)"),
         ("r2plus1d_18", TINY, {"stray": torch.zeros(3)}, "stray is (3,), expected nothing"),
         (

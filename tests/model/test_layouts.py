@@ -19,23 +19,23 @@ def built(name, **options):
 @pytest.mark.parametrize(
     ("shapes", "choice", "named"),
     [
-        (reference.torchvision_shapes(5, EIGHTEEN, False), "r2plus1d_18", "torchvision"),
+        (reference.torchvision_shapes(5, EIGHTEEN, False), "--model r2plus1d_18", "torchvision"),
         (
             reference.torchvision_shapes(5, EIGHTEEN, True),
-            "r2plus1d_18 with planes=exact",
+            "--model r2plus1d_18 --planes exact",
             "the paper's",
         ),
-        (reference.torchvision_shapes(5, THIRTY_FOUR, True), "r2plus1d_34", "IG-65M"),
+        (reference.torchvision_shapes(5, THIRTY_FOUR, True), "--model r2plus1d_34", "IG-65M"),
         (
             reference.torchvision_shapes(5, THIRTY_FOUR, True, width=4),
-            "r2plus1d_34 with width=4",
+            "--model r2plus1d_34 --width 4",
             "IG-65M",
         ),
-        (reference.seed_r2plus1d_shapes(5), "r2plus1d", "the seed's"),
-        (reference.seed_r2plus1d_shapes(5, 4), "r2plus1d with width=4", "the seed's"),
-        (reference.seed_c3d_shapes(5), "c3d with relu=False", "the seed's"),
-        (built("r2plus1d"), "r2plus1d", "clipmill's"),
-        (built("c3d", width=8), "c3d with width=8", "clipmill's"),
+        (reference.seed_r2plus1d_shapes(5), "--model r2plus1d", "the seed's"),
+        (reference.seed_r2plus1d_shapes(5, 4), "--model r2plus1d --width 4", "the seed's"),
+        (reference.seed_c3d_shapes(5), "--model c3d --no-relu", "the seed's"),
+        (built("r2plus1d"), "--model r2plus1d", "clipmill's"),
+        (built("c3d", width=8), "--model c3d --width 8", "clipmill's"),
     ],
 )
 def test_each_layout_is_recognised(shapes, choice, named):
