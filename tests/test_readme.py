@@ -16,9 +16,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import torch
 
 from manifests import tables
 from manifests.dataset import Dataset
+from model.weightsfile import sha256_of
+from tests.model import reference
 from tests.web import serving
 
 REPO = Path(__file__).resolve().parents[1]
@@ -27,7 +30,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 # What is shortened so that the commands take seconds: passes over train, and the network's size.
 SHORTER = (
     (r"--epochs \d+", "--epochs 1"),
-    (r"(--model r2plus1d)", r"\1 --width 4 --frames 4 --crop 16 --batch 4"),
+    (r"(--model r2plus1d(?:_18)?)(?=\s)", r"\1 --width 4 --frames 4 --crop 16 --batch 4"),
 )
 
 
@@ -128,6 +131,19 @@ def test_all_three_splits(tmp_path, three_splits):
     done = run(script, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "mean" in json.loads((tmp_path / "runs/all/score/metrics.json").read_text())
+
+
+def test_published_weights(tmp_path, learnable):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/ucf101").symlink_to(learnable)
+    shapes = reference.torchvision_shapes(400, (2, 2, 2, 2), False, width=4)
+    file = tmp_path / "r2plus1d_18-91a641e6.pth"
+    torch.save(reference.filled(shapes), file)
+    script = block("sh", "clipmill train --root data/ucf101 --run runs/tuned").strip()
+    script = script.replace("sha256 91a641e6", f"sha256 {sha256_of(file)[:8]}") + " --epochs 1"
+    done = run(script, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "made anew" in done.stdout and (tmp_path / "runs/tuned/init.json").exists()
 
 
 @pytest.mark.shared

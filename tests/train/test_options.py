@@ -64,6 +64,8 @@ def test_a_window_that_does_not_fit(values):
 
 
 CHANGED = {
+    "init": "weights.pth",
+    "init_sha256": "0123456789abcdef",
     "model": "c3d",
     "width": 8,
     "dropout": 0.5,
