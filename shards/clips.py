@@ -136,7 +136,7 @@ class Clips:
         facts = Facts(samples.shards[number], content.size, digest)
         lost = damage(path, mapped.bytes.data, facts, lambda: self._rows(number), mapped.status)
         if SHARD in lost and not self._skipping:
-            raise ClipmillError(told(facts.name, "all its clips", lost[SHARD]))
+            raise ClipmillError(told(facts.name, None, lost[SHARD]))
         self._lost[number] = lost
         mapped.only_what_is_read()
 
@@ -167,10 +167,11 @@ def in_short(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def told(shard: str, clip: str, what: str) -> str:
-    """Return the words for damage: where it is, what it is, and what to do."""
+def told(shard: str, clip: str | None, what: str) -> str:
+    """Return the words for damage: where it is (None: all clips), what it is, and what to do."""
+    where = "all its clips" if clip is None else f"clip {clip}"
     return (
-        f"shard {shard}, clip {clip}: {what}. Run `clipmill verify --root DIR` to see all damage; "
+        f"shard {shard}, {where}: {what}. Run `clipmill verify --root DIR` to see all damage; "
         "put the shard back from a copy or pack into a new folder."
     )
 

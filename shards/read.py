@@ -129,10 +129,10 @@ class ShardReader:
                     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except (OSError, ValueError) as error:
                 what = f"missing or empty ({in_short(error)})"
-                raise _damaged(shard, "all its clips", what) from error
+                raise _damaged(shard, None, what) from error
             if len(mapped) != expected:
                 what = f"{len(mapped)} bytes; its row says {expected}"
-                raise _damaged(shard, "all its clips", what)
+                raise _damaged(shard, None, what)
             self._maps[shard] = _Open(mapped, stack.pop_all())
         return mapped
 
@@ -156,7 +156,7 @@ class _Open(NamedTuple):
     copy: contextlib.ExitStack
 
 
-def _damaged(shard: str, clip: str, what: str) -> ClipmillError:
+def _damaged(shard: str, clip: str | None, what: str) -> ClipmillError:
     return ClipmillError(told(shard, clip, what))
 
 

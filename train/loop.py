@@ -93,7 +93,12 @@ def _say_lost(session: Session, stream: Stream) -> None:
     """Warn of damaged clips that an epoch has left out, and of processes that died."""
     if stream.left_out:
         here = f"; here {stream.bad[0]}" if stream.bad else ""
-        session.ui.warn(f"{stream.left_out} damaged clips were left out in this epoch{here}")
+        lost = (
+            "1 damaged clip was"
+            if stream.left_out == 1
+            else f"{stream.left_out} damaged clips were"
+        )
+        session.ui.warn(f"{lost} left out in this epoch{here}")
         stream.bad.clear()
     if stream.restarts > session.restarts:
         session.restarts = stream.restarts

@@ -74,7 +74,7 @@ def test_a_damaged_clip_of_val_is_told_of(
     [lost] = spoil(learnable, root, 1, "val")
     fit(root, tmp_path / "run", how=Reading(bad_samples=1), ui=Ui(), **OPTIONS | {"epochs": 1})
     said = " ".join(capsys.readouterr().err.split())
-    assert "1 damaged clips were left out in this epoch; here shard val-" in said and lost in said
+    assert "1 damaged clip was left out in this epoch; here shard val-" in said and lost in said
 
 
 @pytest.mark.slow
