@@ -19,6 +19,7 @@ from torch import nn
 from manifests.console import Ui
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
+from model import conv3d
 from model.metrics import Metrics
 from model.world import World
 from shards.reading import Reading
@@ -61,6 +62,8 @@ def train(
         if resume:
             ui.note(f"nothing to resume: {run.folder} holds no {run.last.name}; starting anew")
     _say_dropped(session)
+    for words in conv3d.warnings_here() if world.device.type == "cuda" else ():
+        ui.warn(words)
     replica = replicate(session.network, world)
     with contextlib.closing(session), Stop() as stop:
         while session.train.epoch < options.epochs:

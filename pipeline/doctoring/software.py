@@ -13,14 +13,18 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from manifests.versions import numbers
+from model import conv3d
 from pipeline.doctoring.finding import Finding, Patient
 
 _SOURCES = Path(__file__).resolve().parents[2]
 _REQUIRED = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*\(?>=\s*([0-9.]+)\)?")
 _ASK_TORCH = (
     "import json, torch; n = torch.cuda.device_count(); "
-    "print(json.dumps([torch.__version__, [torch.cuda.get_device_name(i) for i in range(n)]]))"
+    "print(json.dumps([torch.__version__, [torch.cuda.get_device_name(i) for i in range(n)], "
+    "torch.backends.cudnn.version() if n else None]))"
 )
 TORCH_S = 120
 LEAST_PYTHON = (3, 11)
@@ -70,15 +74,6 @@ def required() -> dict[str, str]:
     return {match[1]: match[2] for line in core if (match := _REQUIRED.match(line.strip()))}
 
 
-def numbers(version: str) -> tuple[int, ...]:
-    """Return a version's numbers for comparing: 2.10.0+cpu -> (2, 10), and 2.10 the same."""
-    found = re.match(r"\d+(?:\.\d+)*", version)
-    values = [int(part) for part in found[0].split(".")] if found else []
-    while values and not values[-1]:
-        values.pop()
-    return tuple(values)
-
-
 def torch(patient: Patient) -> Finding:
     """Ask torch for its version and its GPUs."""
     try:
@@ -93,16 +88,31 @@ def torch(patient: Patient) -> Finding:
     except subprocess.TimeoutExpired:
         return Finding("fail", f"torch does not start within {TORCH_S} s", "reinstall torch")
     try:
-        version, gpus = json.loads(done.stdout.splitlines()[-1])
+        version, gpus, cudnn = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
         cure = "training and scoring need it: `pip install -U torch`"
         return Finding("fail", f"torch cannot be imported: {said}", cure)
-    details = {"version": version, "gpus": gpus}
+    details = {"version": version, "gpus": gpus, "cudnn": cudnn}
     if gpus:
-        return Finding("ok", f"{version}, {len(gpus)} GPUs: {', '.join(gpus)}", "", details)
+        return _with_gpus(version, gpus, cudnn, details)
     if Path("/proc/driver/nvidia/version").exists():
         text = f"{version} sees no GPU, and an NVIDIA driver is loaded"
         cure = "install the torch that fits the driver: https://pytorch.org/get-started"
         return Finding("warn", text, cure, details)
     return Finding("ok", f"{version}, no GPU: it trains on the processor", "", details)
+
+
+def _with_gpus(
+    version: str, gpus: list[str], cudnn: int | None, details: dict[str, Any]
+) -> Finding:
+    """Hold torch and its cuDNN against what is known to be slow or wrong."""
+    text = f"{version}, {len(gpus)} GPUs: {', '.join(gpus)}"
+    if cudnn is not None:
+        text += f"; cuDNN {conv3d.named(cudnn)}"
+    wrong = conv3d.faults(version, cudnn)
+    if not wrong:
+        return Finding("ok", text, "", details)
+    known = "; ".join(f"{fault.what} ({fault.source})" for fault in wrong)
+    cures = "; ".join(dict.fromkeys(fault.cure for fault in wrong))
+    return Finding("warn", f"{text}: {known}", cures, details)

@@ -6,29 +6,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline.doctoring import software
 from pipeline.doctoring.finding import Patient
-
-versions = st.lists(st.integers(0, 3000), min_size=1, max_size=4)
-
-
-@given(one=versions, two=versions)
-def test_versions_are_compared_by_their_numbers(one: list[int], two: list[int]) -> None:
-    def trimmed(values: list[int]) -> list[int]:
-        while values and not values[-1]:
-            values = values[:-1]
-        return values
-
-    left, right = (software.numbers(".".join(map(str, x))) for x in (one, two))
-    assert (left < right) == (trimmed(one) < trimmed(two))
-
-
-def test_marks_behind_a_version_do_not_count() -> None:
-    assert software.numbers("2.13.0+cpu") == software.numbers("2.13") == (2, 13)
-    assert software.numbers("1.0rc1") == (1,) and software.numbers("") == ()
 
 
 def test_what_setup_cfg_asks_for_is_here(patient: Callable[..., Patient]) -> None:
@@ -69,6 +49,24 @@ def test_torch_is_seen(patient: Callable[..., Patient]) -> None:
     found = software.torch(patient())
     assert found.level in ("ok", "warn")
     assert found.details["version"].split("+")[0] == metadata.version("torch").split("+")[0]
+
+
+def test_a_torch_and_cudnn_that_are_slow_or_wrong_are_a_warning(
+    tmp_path: Path, patient: Callable[..., Patient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another torch in its place, which says that it has a GPU."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for version, cudnn, level in (("2.9.1", 91002, "warn"), ("2.13.0", 92100, "ok")):
+        (tmp_path / "torch.py").write_text(
+            f"class backends:\n class cudnn:\n  version = staticmethod(lambda: {cudnn})\n"
+            "class cuda:\n device_count = staticmethod(lambda: 1)\n"
+            " get_device_name = staticmethod(lambda number: 'H200')\n"
+            f"__version__ = '{version}'\n"
+        )
+        found = software.torch(patient())
+        assert found.level == level and "H200; cuDNN 9." in found.found
+        assert ("pytorch#166122" in found.found) == (level == "warn") == bool(found.cure)
+        assert found.details["cudnn"] == cudnn
 
 
 def test_a_torch_that_breaks_at_import_fails(
