@@ -26,9 +26,9 @@ from ucf101_3class import VIEWS
 STORED = ARMS["64 frames of video"]
 COMMON = "--model c3d --width 16 --frames 8 --crop 56x56 --epochs 45"
 RECIPES = {
-    "seed": "--optimizer adam --lr 1e-4 --weight-decay 5e-4 --batch 8 --schedule plateau",
-    "few-clips": "--optimizer adamw --lr 1e-3 --weight-decay 0.05 --batch 8 --schedule cosine "
-    "--warmup-epochs 2 --least-area 0.3 --jitter 0.5 --label-smoothing 0.1 --ema 0.98",
+    "seed": "--recipe seed",
+    "few-clips": "--recipe few-clips",
+    "scratch-strong": "--recipe scratch-strong --milestones 36,40.5",
 }
 MODALITIES = ("motion", "rgb")
 SEEDS = (0, 1, 2)

@@ -29,8 +29,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="Settings to begin with: seed, kinetics-r18, finetune, scratch-strong, or a TOML "
-            "file such as another run's recipe.toml. [seed]",
+            help="Settings to begin with: seed, kinetics-r18, finetune, scratch-strong, few-clips, "
+            "or a TOML file such as another run's recipe.toml. [seed]",
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last one.")] = False,
