@@ -64,7 +64,7 @@ def train(
     _say_dropped(session)
     for words in conv3d.warnings_here() if world.device.type == "cuda" else ():
         ui.warn(words)
-    replica = replicate(session.network, world)
+    replica = replicate(session.network, world, session.ways.compiled)
     with contextlib.closing(session), Stop() as stop:
         while session.train.epoch < options.epochs:
             _epoch(session, replica, stop)
@@ -150,10 +150,11 @@ def evaluate(session: Session) -> dict[str, float]:
     assert session.val is not None
     metrics = Metrics(session.network.spec.num_classes, session.world.device)
     network = session.kept.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), session.computing():
         for batch in session.val:
             device = session.world.device
-            logits = network(session.normalise(batch.pixels.to(device)))
+            clips = session.normalise(batch.pixels.to(device))
+            logits = network(clips.contiguous(memory_format=session.ways.layout)).float()
             metrics.update(logits, batch.labels.to(device), batch.valid.to(device))
     _say_lost(session, session.val)
     return _summed(session, metrics)

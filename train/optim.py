@@ -20,16 +20,19 @@ from train.options import Options
 EXACT = 1e-9  # an epoch's fraction that is rounding
 
 
-def optimizer(network: Network, options: Options, new_head: bool = False) -> Optimizer:
+def optimizer(
+    network: Network, options: Options, new_head: bool = False, fused: bool = False
+) -> Optimizer:
     """Return the optimizer of a run, each group with the rate that schedules start from.
 
-    A new head on imported weights learns `head_lr` times as fast as the rest.
+    A new head on imported weights learns `head_lr` times as fast as the rest. `fused` moves all
+    weights in one kernel.
     """
     head = set(network.head.parameters()) if new_head else set[nn.Parameter]()
     rest = [p for p in network.parameters() if p.requires_grad and p not in head]
     parts = [(rest, options.rate), ([*head], options.rate * options.head_lr)]
     groups = [
-        {**group, "lr": rate, "base_lr": rate}
+        {**group, "lr": rate, "base_lr": rate, "fused": fused or None}
         for parameters, rate in parts
         for group in _decayed(parameters, options)
         if group["params"]

@@ -19,7 +19,9 @@ from train.settings import setting
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("plateau", "cosine", "steps", "constant")
 MODALITIES = ("rgb", "motion")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 NETWORK, RATE, AUGMENTING, KEEPING = "Network", "Optimizer", "Augmentation", "Keeping"
+COMPUTING = "Computing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,28 @@ class Options:
         1.0, "Zoom into parts of at least this area (1: off).", 0.01, 1.0, panel=AUGMENTING
     )
     jitter: float = setting(0.0, "Strength of colour changes (0: off).", 0.0, 1.0, panel=AUGMENTING)
+    precision: str = setting(
+        "auto",
+        "auto is bf16 on GPUs that have it, elsewhere fp32.",
+        among=PRECISIONS,
+        panel=COMPUTING,
+    )
+    accumulate: int = setting(
+        1,
+        "Parts of a process's clips, one after the other, in one step: less memory. Batch norm "
+        "sees each part by itself.",
+        1,
+        100_000,
+        panel=COMPUTING,
+        free=True,
+    )
+    recompute: bool = setting(
+        False,
+        "Compute again, not keep, what the backward pass needs: less memory, a third more time.",
+        panel=COMPUTING,
+        free=True,
+    )
+    compile: bool = setting(False, "Have torch.compile at the network.", panel=COMPUTING, free=True)
     save_minutes: float = setting(
         10.0, "Between checkpoints in an epoch.", 0.0, 1e6, panel=KEEPING, free=True
     )
@@ -134,6 +158,8 @@ class Options:
                 f"--schedule {self.schedule} with --milestones {list(self.milestones)}; expected "
                 "the epochs after which the rate falls with steps, and none with another schedule."
             )
+        if self.compile and self.recompute:
+            raise ClipmillError("--compile with --recompute; expected one of them at most.")
 
     @property
     def model_options(self) -> dict[str, Any]:

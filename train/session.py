@@ -6,6 +6,7 @@ epoch's counts so far. Keeping one costs the writing of the weights and twice th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -37,6 +39,9 @@ from train.beginning import begin
 from train.optim import optimizer as make_optimizer
 from train.options import Options
 from train.run import Run
+from train.speed import precision
+from train.speed.recompute import recompute
+from train.speed.ways import Ways, prepare, usual
 
 
 @dataclass
@@ -55,6 +60,8 @@ class Session:
     train: Stream
     val: Stream | None
     metrics: Metrics
+    ways: Ways
+    scaler: GradScaler
     class_weights: torch.Tensor | None = None
     average: Network | None = None
     seen: Seen | None = None
@@ -69,6 +76,10 @@ class Session:
     def kept(self) -> Network:
         """The network that is evaluated and kept: the average where there is one."""
         return self.average or self.network
+
+    def computing(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which the network is run: with the numbers of `ways`."""
+        return precision.autocast(self.ways.precision, self.world.device)
 
     def close(self) -> None:
         """End the processes that read shards."""
@@ -122,8 +133,13 @@ def start(
     classes = len(dataset.labels)
     network = model.build(options.model, classes, **options.model_options)
     beginning = begin(network, options, dataset.labels, run, going_on, ui)
-    network.to(world.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimizer = make_optimizer(network, options, beginning.new_head)
+    network.to(world.device)
+    ways = usual(options, world.device)
+    prepare(ways, world.device)
+    network.to(memory_format=ways.layout)  # type: ignore[call-overload]
+    if options.recompute:
+        recompute(network)
+    optimizer = make_optimizer(network, options, beginning.new_head, ways.fused)
     return Session(
         dataset,
         options,
@@ -137,6 +153,8 @@ def start(
         stream,
         val,
         Metrics(classes, world.device),
+        ways,
+        precision.scaler(ways.precision, world.device),
         class_weights(stream, classes).to(world.device) if options.balance else None,
         average.begun(network) if options.ema else None,
         _seen(dataset, options, stream, val).after(beginning.seen) if world.first else None,
@@ -171,6 +189,7 @@ def save(session: Session, path: Path, with_state: bool = True) -> None:
             "stream": session.train.state_dict(),
             "optimizer": session.optimizer.state_dict(),
             "plateau": session.plateau.state_dict(),
+            "scaler": session.scaler.state_dict(),
             "metrics": metrics,
             "log": session.log,
             "best_top1": session.best_top1,
@@ -212,10 +231,13 @@ def restore(session: Session, *, recut: bool = False) -> None:
     session.kept.load_state_dict(saved.weights)
     if session.average is not None:
         session.network.load_state_dict(state["network"])
-    bases = [group["base_lr"] for group in session.optimizer.param_groups]
+    groups = session.optimizer.param_groups
+    for group, old in zip(groups, state["optimizer"]["param_groups"], strict=True):
+        # Of the batch that it is now, and in the way of this device.
+        old |= {name: group[name] for name in ("base_lr", "fused", "foreach")}
     session.optimizer.load_state_dict(state["optimizer"])
-    for group, base in zip(session.optimizer.param_groups, bases, strict=True):
-        group["base_lr"] = base  # of the batch that it is now
+    if session.scaler.is_enabled() and state.get("scaler"):
+        session.scaler.load_state_dict(state["scaler"])
     session.plateau.load_state_dict(state["plateau"])
     session.train.load_state_dict(state["stream"], recut=recut)
     if session.world.first:  # summed over ranks when saved, so it counts once

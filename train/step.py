@@ -5,6 +5,8 @@ Costs what the network costs; on several ranks one more collective for the norms
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
@@ -16,10 +18,13 @@ from shards.batches import Batch
 from train import augment, average
 from train.optim import factor_at, scale_rates
 from train.session import Session
+from train.speed.micro import learn
 
 
-def replicate(network: Network, world: World) -> nn.Module:
-    """Return the network, under DDP where there are other ranks."""
+def replicate(network: Network, world: World, compiled: bool = False) -> nn.Module:
+    """Return the network as it is trained: under DDP where there are other ranks, or compiled."""
+    if compiled:
+        return torch.compile(replicate(network, world))  # type: ignore[return-value]
     if world.size == 1:
         return network
     devices = [world.device.index] if world.device.type == "cuda" else None
@@ -40,25 +45,36 @@ def step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     labels = batch.labels.to(device, non_blocking=True)
     # A rank whose clips are all damaged takes part with no loss, and leaves the norms as they are.
     replica.train(some)
-    logits = replica(_augmented(session, batch))
-    losses = functional.cross_entropy(
-        logits,
-        labels,
-        weight=session.class_weights,
-        ignore_index=-1,
-        reduction="sum",
-        label_smoothing=options.label_smoothing,
-    )
-    # DDP averages gradients over ranks: scaled so that their mean is the global batch's mean.
-    loss = losses * (session.world.size / options.batch)
     session.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    session.optimizer.step()
+    loss, logits = learn(
+        replica,
+        _augmented(session, batch),
+        partial(_loss, session, labels),
+        session.computing,
+        session.scaler,
+        options.accumulate,
+    )
+    session.scaler.step(session.optimizer)
+    session.scaler.update()
     _average_buffers(session.network, session.world)
     if session.average is not None:
         average.update(session.average, session.network, options.ema, number)
-    session.metrics.update(logits.detach(), labels, batch.valid.to(device))
-    return loss.detach()
+    session.metrics.update(logits, labels, batch.valid.to(device))
+    return loss
+
+
+def _loss(session: Session, labels: Tensor, logits: Tensor, part: slice) -> Tensor:
+    """A part's share of the global batch's mean loss."""
+    losses = functional.cross_entropy(
+        logits,
+        labels[part],
+        weight=session.class_weights,
+        ignore_index=-1,
+        reduction="sum",
+        label_smoothing=session.options.label_smoothing,
+    )
+    # DDP averages gradients over ranks: scaled so that their mean is the global batch's mean.
+    return losses * (session.world.size / session.options.batch)
 
 
 def _real(batch: Batch) -> tuple[Batch, bool]:
@@ -84,7 +100,8 @@ def _augmented(session: Session, batch: Batch) -> Tensor:
         pixels = augment.zoom(pixels, random, options.least_area)
     if options.jitter > 0:
         pixels = augment.colour(pixels, random, options.jitter)
-    return session.normalise(pixels, augment.flips(random) if options.flip else None)
+    clips = session.normalise(pixels, augment.flips(random) if options.flip else None)
+    return clips.contiguous(memory_format=session.ways.layout)
 
 
 def _set_rate(session: Session, step: int) -> None:

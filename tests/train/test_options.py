@@ -95,14 +95,16 @@ CHANGED = {
     "seed": 1,
     "lanes": 2,
     "tail": "pad",
+    "precision": "bf16",
 }
-FREE = {"epochs": 7, "save_minutes": 0.0}
+FREE = {"epochs": 7, "save_minutes": 0.0, "accumulate": 2, "recompute": True, "compile": True}
 
 
 def test_continuing_may_change_epochs_and_saving_alone():
     mine: dict[str, Any] = {"crop": (16, 16), "width": 4}
     saved = Options(**mine).as_dict()
-    Options(**(mine | FREE)).require_same(saved, "last")
+    for name, value in FREE.items():
+        Options(**(mine | {name: value})).require_same(saved, "last")
     names = {field.name for field in dataclasses.fields(Options)}
     assert names == CHANGED.keys() | FREE.keys() | {"milestones"}
     for name, value in CHANGED.items():
@@ -122,6 +124,11 @@ def test_milestones_belong_to_steps():
         Options(schedule="steps")
     with pytest.raises(ClipmillError, match=r"--schedule cosine with --milestones \[4.0\]"):
         Options(schedule="cosine", milestones=(4.0,))
+
+
+def test_compiling_and_recomputing_are_told_apart():
+    with pytest.raises(ClipmillError, match="--compile with --recompute"):
+        Options(compile=True, recompute=True)
 
 
 def test_another_batch_is_taken_where_the_epoch_is_cut_anew():
