@@ -8,7 +8,7 @@ has 5 MB, and a task up to four of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from shards.ahead import Ahead
 from shards.clips import Source
-from shards.fill import Bad, Done, Filler, Task
-from shards.format import UNLABELLED
+from shards.epochs import Epochs
+from shards.fill import Filler, Task
 from shards.plan import PAD
+from shards.position import Position
 from shards.reading import HELD, PREFETCH, Reading, together
 from shards.slots import Pool, Slots
+from shards.tasks import Made, Maker, Tasks
 from shards.verified import changed
 from shards.windows import Windows
 from shards.workers import Workers
@@ -48,28 +50,31 @@ class Batch:
 
 
 class Batches:
-    """Reads the batches of one rank, epoch after epoch; memory and processes are kept between."""
+    """Reads the batches of one rank, epoch after epoch; memory and processes are kept between.
+
+    In training its processes go on into the next epoch while the last batches are handed out; of
+    remote shards they do not, which are fetched for one epoch at a time.
+    """
 
     def __init__(
         self,
         source: Source,
         keys: NDArray[np.uint64],
         windows: Windows,
-        share: int,
-        steps: int,
+        epochs: Epochs,
         reading: Reading,
         ahead: Ahead | None,
     ) -> None:
-        count = reading.processes(source.spec, steps * share)
-        self._together = together(source.spec, share, steps) if count else 1
-        tasks = count * PREFETCH + 1
-        self._slots = Slots(tasks * self._together + HELD, share, windows.window)
-        self._pool = Pool(self._slots, HELD, pin=reading.on_gpu)
+        steps = epochs.steps(epochs.first())
+        count = reading.processes(source.spec, steps * epochs.share)
+        several = together(source.spec, epochs.share, steps) if count else 1
+        slots = Slots((count * PREFETCH + 1) * several + HELD, epochs.share, windows.window)
+        self._pool = Pool(slots, HELD, pin=reading.on_gpu)
         self._filler = Filler(
             source,
             keys,
             windows,
-            self._slots,
+            slots,
             verify=reading.verify,
             skipping=reading.bad_samples > 0,
         )
@@ -79,50 +84,49 @@ class Batches:
             else None
         )
         self._ahead = ahead
+        self._epochs = epochs
+        self._tasks = Tasks(epochs, self._pool, several, ahead)
+        self._maker = Maker(source.samples.labels, slots.random)
+        self._endless = epochs.train and count > 0 and ahead is None
+        self._coming: Iterator[Made] = iter(())
+        self._stands: Position | None = None  # before which epoch `_coming` stands
 
-    def read(self, epoch: int, rows: NDArray[np.int64]) -> Iterator[tuple[Batch, list[str]]]:
-        """Yield each batch of `rows` (steps, N), and why samples of it are missing.
+    def read(self, at: Position) -> Iterator[tuple[Batch, list[str]]]:
+        """Yield each batch of an epoch from a position on, and why samples of it are missing.
 
         Raises:
             ClipmillError, StoppedError: a bad sample where none may be, a shard that does not come.
         """
-        self._pool.recover()
-        place = 0
-        for task, done in self._run(self._tasks(epoch, rows)):
-            bad = done.require()
-            place += task.rows.size
+        at, stands, self._stands = replace(at), self._stands, None
+        if at != stands:
+            self._begin(at)
+        place, steps = 0, self._epochs.steps(at) - at.step
+        while steps > 0:
+            made = next(self._coming)
+            bad = made.done.require()
+            place += made.rows.size
             if self._ahead is not None:
                 self._ahead.done(place)
-            for number in range(len(task.slots)):
-                yield self._batch(task, number, bad)
+            for number, slot in enumerate(made.slots):
+                pixels = self._pool.show(slot)
+                if number + 1 == len(made.slots) and self._workers is not None:
+                    self._workers.ahead()
+                batch = Batch(pixels, made.labels[number], made.rows[number], made.random[number])
+                del pixels
+                yield batch, [one.reason for one in bad if one.batch == number]
+            steps -= len(made.slots)
+        if self._endless:
+            self._stands = at.following(self._epochs.course)
 
-    def _run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Done]]:
+    def _begin(self, at: Position) -> None:
         if self._workers is not None:
-            return self._workers.run(tasks)
-        return ((task, self._filler[task]) for task in tasks)
-
-    def _tasks(self, epoch: int, rows: NDArray[np.int64]) -> Iterator[Task]:
-        share = rows.shape[1]
-        if self._ahead is not None:
-            shard_of = self._filler.source.samples.shard_of
-            self._ahead.begin(np.where(rows == PAD, -1, shard_of[rows]).ravel())
-        for start in range(0, len(rows), self._together):
-            some = rows[start : start + self._together]
-            paths = None
-            if self._ahead is not None:
-                paths = self._ahead.need(start * share, start * share + some.size)
-            yield Task(epoch, self._pool.take(len(some)), some, paths)
-
-    def _batch(self, task: Task, number: int, bad: list[Bad]) -> tuple[Batch, list[str]]:
-        slot, rows = task.slots[number], task.rows[number]
-        here = [one for one in bad if one.batch == number]
-        if here:
-            rows = rows.copy()
-            rows[[one.place for one in here]] = PAD
-        labels = np.where(rows == PAD, UNLABELLED, self._filler.source.samples.labels[rows])
-        random = torch.from_numpy(self._slots.random[slot].copy())
-        batch = Batch(self._pool.show(slot), torch.from_numpy(labels), rows, random)
-        return batch, [one.reason for one in here]
+            self._workers.settle()
+        self._pool.recover()
+        tasks = self._tasks.since(at, endless=self._endless)
+        if self._workers is not None:
+            self._coming = self._workers.run(tasks, self._maker)
+        else:
+            self._coming = _alone(tasks, self._filler, self._maker)
 
     @property
     def restarts(self) -> int:
@@ -131,11 +135,16 @@ class Batches:
 
     def close(self) -> None:
         """End the processes, and let go of what was fetched."""
+        if self._ahead is not None:
+            self._ahead.close()  # first: a thread may be waiting for a shard
         if self._workers is not None:
             self._workers.close()
-            self._workers = None  # they know this reader: no ring may keep its memory
-        if self._ahead is not None:
-            self._ahead.close()
+
+
+def _alone(tasks: Iterable[Task], filler: Filler, maker: Maker) -> Iterator[Made]:
+    """Read tasks when they are asked for. No method: no ring may keep a reader's memory."""
+    for task in tasks:
+        yield maker(task, filler[task])
 
 
 def _cut(source: Source) -> list[str]:

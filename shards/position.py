@@ -42,10 +42,15 @@ class Position:
         """Return plain numbers and a digest, to be kept with a checkpoint."""
         return asdict(course) | asdict(self)
 
+    def following(self, course: Course) -> Position:
+        """Return the next epoch's beginning."""
+        return Position(epoch=self.epoch + 1, laid=course.global_batch)
+
     def next_epoch(self, course: Course) -> None:
         """Stand at the next epoch's beginning."""
-        self.epoch, self.step, self.skipped, self.bad = self.epoch + 1, 0, 0, 0
-        self.laid = course.global_batch
+        there = self.following(course)
+        self.epoch, self.step, self.skipped, self.bad = there.epoch, 0, 0, 0
+        self.laid = there.laid
 
 
 def required(state: dict[str, Any], course: Course, samples: int, *, recut: bool) -> Position:

@@ -9,6 +9,7 @@ somebody can see it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import mmap
 import os
 import weakref
@@ -74,12 +75,13 @@ class Slots:
 
 
 class Pool:
-    """Which slots are free; one process hands them out."""
+    """Which slots are free; one process hands them out, and one of its threads at a time."""
 
     def __init__(self, slots: Slots, held: int, pin: bool = False) -> None:
         self._slots, self._held = slots, held
         self._free: deque[int] = deque(range(len(slots)))
-        self._shown: dict[int, weakref.ref[np.ndarray]] = {}
+        self._shown: dict[int, tuple[int, weakref.ref[np.ndarray]]] = {}
+        self._numbers = itertools.count()
         self._copying: Copying = deque()
         self._pin, self.pinned = pin, False
 
@@ -97,14 +99,16 @@ class Pool:
             self._pin, self.pinned = False, _pinned(self._slots.pixels, self._copying)
         array = self._slots.pixels[slot]
         if len(self._shown) >= self._held:
+            copy = array.copy()
             self._free.append(slot)
-            return torch.from_numpy(array.copy())
+            return torch.from_numpy(copy)
         # The tensor's memory keeps this array, and so does every view of it.
-        self._shown[slot] = weakref.ref(array, lambda _: self._gone(slot))
+        number = next(self._numbers)
+        self._shown[number] = slot, weakref.ref(array, lambda _: self._gone(number, slot))
         return torch.from_numpy(array)
 
-    def _gone(self, slot: int) -> None:
-        self._shown.pop(slot, None)
+    def _gone(self, number: int, slot: int) -> None:
+        # Another thread may take meanwhile: a slot that is no more held has to be found first.
         if self.pinned:
             # A copy to the GPU that was begun with it may not have ended.
             event = torch.cuda.Event()
@@ -112,10 +116,11 @@ class Pool:
             self._copying.append((event, slot))
         else:
             self._free.append(slot)
+        self._shown.pop(number, None)
 
     def recover(self) -> None:
         """Take back what was taken and never shown, once nobody writes to it any more."""
-        used = {*self._shown, *(slot for _, slot in self._copying)}
+        used = {*(slot for slot, _ in self._shown.values()), *(slot for _, slot in self._copying)}
         self._free = deque(slot for slot in range(len(self._slots)) if slot not in used)
 
 

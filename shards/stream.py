@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Self
 
-import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
 from manifests.dataset import Dataset
@@ -22,6 +21,7 @@ from shards import plan
 from shards.batches import Batch, Batches
 from shards.device import on_device
 from shards.draws import clip_keys
+from shards.epochs import Epochs
 from shards.position import Course, Position, required
 from shards.reading import Reading
 from shards.remote import ahead_of, source_of
@@ -77,7 +77,8 @@ class Stream(IterableDataset[Batch]):
         self.bad: list[str] = []  # why samples were left out on this rank, the first of them
         self.left_out = 0  # how many were in the epoch that ended last, on all ranks
         self._course = Course(self.digest, seed, global_batch, block, lanes)
-        self._position = Position(laid=global_batch)
+        self._epochs = Epochs(self.samples, self._course, rank, world, self.tail, train)
+        self._position = self._epochs.first()
         self._dataset = dataset
         self._dropped_since = partial(dropped_since, dataset, split, split_set)
         self._batches: Batches | None = None
@@ -139,7 +140,7 @@ class Stream(IterableDataset[Batch]):
 
     def __len__(self) -> int:
         """Steps in this epoch; in one that was re-cut, those after the cut."""
-        return plan.steps(self._rest(), self.global_batch, self.tail)
+        return self._epochs.steps(self._position)
 
     def __iter__(self) -> Iterator[Batch]:
         if get_worker_info() is not None:
@@ -149,10 +150,7 @@ class Stream(IterableDataset[Batch]):
             )
         self._turn += 1
         turn, at = self._turn, self._position
-        rows = plan.shares(
-            self._order()[at.skipped :], self.global_batch, self.rank, self.world, self.tail
-        )
-        coming = on_device(self._reader().read(at.epoch, rows[at.step :]), self.reading.device)
+        coming = on_device(self._reader().read(at), self.reading.device)
         while True:
             # Before it takes anything: the newest iteration has the same processes read.
             self._require_newest(turn, at)
@@ -194,8 +192,7 @@ class Stream(IterableDataset[Batch]):
                 source,
                 clip_keys(self.samples.names()),
                 Windows(self._dataset.spec, self.window, self.seed, self.train),
-                -(-self.global_batch // self.world),
-                len(self),
+                self._epochs,
                 self.reading,
                 ahead_of(
                     self._dataset,
@@ -240,17 +237,3 @@ class Stream(IterableDataset[Batch]):
                 "continued on other data than it began with. Start a new run with another --run "
                 "folder: it trains without them."
             )
-
-    def _order(self) -> plan.Indices:
-        if not self.train:
-            return np.arange(len(self.samples), dtype=np.int64)
-        course, at = self._course, self._position
-        return plan.order(
-            self.samples.shard_of,
-            self.digest,
-            self.seed,
-            at.epoch,
-            course.block,
-            course.lanes,
-            at.laid,
-        )

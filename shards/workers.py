@@ -1,5 +1,7 @@
 """Processes that read tasks: torch's own DataLoader workers, a message each way for each task.
 
+Asking for a finished task costs 0.1 to 0.5 ms (torch's queues, on cold caches), so a thread does it
+beside what the consumer does with the one before (shards/beside.py).
 A worker that dies (killed, out of memory, a shard cut short under its hands) is survived: new ones
 begin with the tasks that did not come back. Workers end with the process that started them.
 Starting two takes some 20 ms forked, seconds with another start method.
@@ -13,15 +15,18 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import torch
 from torch.utils.data import DataLoader, Sampler, get_worker_info
 
 from manifests.errors import StoppedError
+from shards.beside import Beside
 from shards.fill import Done, Filler, Task
 from shards.orphans import end_with_parent
 
+T = TypeVar("T")
 DEATHS = 3  # in a row, without a task that came back
 
 
@@ -53,10 +58,14 @@ class Workers:
         }
         self._tasks = _Tasks()
         self._loader: DataLoader | None = None
+        self._beside: Beside[Any] = Beside()
+        self._question: Callable[[], Any] | None = None
         self.restarts = 0
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Done]]:
-        """Yield each task with what came of it, in order; tasks are asked for as workers get free.
+    def run(self, tasks: Iterable[Task], made: Callable[[Task, Done], T]) -> Iterator[T]:
+        """Yield what is made of each task and what came of it, in order.
+
+        Tasks are asked for as workers get free, from a thread, and what they come to is made there.
 
         Raises:
             StoppedError: workers die again and again.
@@ -68,9 +77,13 @@ class Workers:
             again, sent = sent, deque()
             self._tasks.come = _noted([*again], coming, sent)
             try:
-                for done in self._begun():
-                    deaths = 0
-                    yield sent.popleft(), done
+                self._question = partial(_received, self._begun(), sent, made)
+                with contextlib.suppress(StopIteration):
+                    while True:
+                        found = self._beside.take(self._question)
+                        deaths = 0
+                        yield found
+                self._question = None
                 coming.require()
                 return
             except RuntimeError as error:
@@ -82,7 +95,17 @@ class Workers:
                 if deaths == DEATHS:
                     raise StoppedError(_told(causes, self._cut())) from error
 
-    def _begun(self) -> Iterator[Done]:
+    def ahead(self) -> None:
+        """Have the next task received meanwhile: the consumer has all of the one before."""
+        if self._question is not None:
+            self._beside.ask(self._question)
+
+    def settle(self) -> None:
+        """Wait until nothing is asked for any more; what came is thrown away."""
+        self._beside.settle()
+        self._question = None
+
+    def _begun(self) -> Callable[[], Done]:
         with warnings.catch_warnings(), _own_children_signal():
             # More workers than cores were asked for by name.
             warnings.filterwarnings("ignore", message="This DataLoader will create")
@@ -98,6 +121,7 @@ class Workers:
 
     def close(self) -> None:
         """End the processes."""
+        self.settle()
         running = getattr(self._loader, "_iterator", None)
         self._loader = None
         self._tasks.come = iter(())  # what gives tasks knows the memory that they fill
@@ -106,15 +130,17 @@ class Workers:
                 running._shutdown_workers()
 
 
-def _unprofiled(coming: Iterator[Done]) -> Iterator[Done]:
-    """Yield what a DataLoader's iterator gives, without torch's profiler around each step.
+def _unprofiled(coming: Iterator[Done]) -> Callable[[], Done]:
+    """Return how to ask a DataLoader's iterator without torch's profiler around each step.
 
-    That costs the consumer 0.05 to 0.2 ms a message, a third of what asking for one does.
+    That costs 0.05 to 0.2 ms a message, a third of what asking for one does.
     """
-    ask = getattr(coming, "_next_data", coming.__next__)
-    with contextlib.suppress(StopIteration):
-        while True:
-            yield ask()
+    return getattr(coming, "_next_data", coming.__next__)
+
+
+def _received(ask: Callable[[], Done], sent: deque[Task], made: Callable[[Task, Done], T]) -> T:
+    done = ask()
+    return made(sent.popleft(), done)
 
 
 class _Tasks(Sampler[Task]):

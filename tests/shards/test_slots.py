@@ -3,7 +3,9 @@
 import gc
 import multiprocessing
 import os
+import queue
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -94,3 +96,32 @@ def test_what_was_taken_and_never_shown_is_taken_back() -> None:
     pool.recover()
     assert set(pool.take(2)) == {first[0], first[2]}
     assert np.shares_memory(shown.numpy(), pool._slots.pixels)
+
+
+def test_another_thread_takes_while_this_one_shows_and_drops() -> None:
+    """Four slots on their way at most: three taken ahead, and one in hand."""
+    shared = slots(6)
+    pool = Pool(shared, 2)
+    filled: queue.Queue[tuple[int, int]] = queue.Queue(maxsize=2)
+    generator, errors = random.Random(5), []
+
+    def fill() -> None:
+        try:
+            for number in range(3000):
+                [slot] = pool.take(1)
+                shared.pixels[slot] = number % 251
+                filled.put((number, slot))
+        except IndexError as error:
+            errors.append(error)
+            filled.put((-1, 0))
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    held: list[tuple[int, torch.Tensor]] = []
+    for wanted in range(3000):
+        number, slot = filled.get()
+        assert number == wanted, errors
+        held.append((number, pool.show(slot)))
+        assert all(bool((tensor == at % 251).all()) for at, tensor in held)
+        del held[: max(0, len(held) - generator.choice([0, 1, 2, 4]))]
+    thread.join(60)

@@ -115,10 +115,33 @@ def test_a_position_loaded_in_mid_epoch(uneven: Dataset) -> None:
         assert seen(found) == second
 
 
+def test_processes_read_on_into_the_next_epoch_in_training_alone(uneven: Dataset) -> None:
+    with stream(uneven, 2) as found, stream(uneven, 2, train=False) as scored:
+        seen(found)
+        state, going = found.state_dict(), found._reader()._coming
+        second = seen(found)
+        assert found._reader()._coming is going, "they were not started anew"
+        found.load_state_dict(state)
+        assert seen(found) == second, "what was read ahead is of another epoch"
+        assert found._reader()._coming is not going
+        assert seen(scored) and scored._reader()._stands is None
+
+
+def test_an_epoch_that_was_cut_anew_is_followed_by_whole_ones(uneven: Dataset) -> None:
+    with stream(uneven, 0) as alone, stream(uneven, 2) as several:
+        for found in (alone, several):
+            seen(found, 2)
+            found.load_state_dict(found.state_dict() | {"global_batch": 10, "laid": 10}, recut=True)
+        assert several.skipped == 20
+        for steps in (8, 12, 12):
+            batches = seen(several)
+            assert batches == seen(alone) and len(batches) == steps
+
+
 def test_memory_that_a_driver_keeps_from_forked_processes_is_filled(uneven: Dataset) -> None:
     """As some do with memory that they pinned; workers of a later epoch are forked after that."""
     with stream(uneven, 0) as alone, stream(uneven, 2) as several:
-        pixels = several._reader()._slots.pixels
+        pixels = several._reader()._filler.slots.pixels
         kept = ctypes.CDLL(None, use_errno=True).madvise(
             ctypes.c_void_p(pixels.ctypes.data), ctypes.c_size_t(pixels.nbytes), MADV_DONTFORK
         )
@@ -374,8 +397,8 @@ def test_a_shard_that_is_cut_or_changed_while_it_is_read(
             seen(found)
             change(path)
             with pytest.raises(ClipmillError, match=r"shard train-000000\.tar, clip"):
-                seen(found)
-                seen(found)
+                for _ in range(9):  # as many epochs as were read ahead, and more
+                    seen(found)
 
 
 def _cut(path: Path) -> None:
