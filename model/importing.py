@@ -229,8 +229,9 @@ def _notes(network: Network, file: WeightsFile, layout: Layout | None) -> tuple[
     for name, value in theirs.items():
         mine = network.spec.options.get(name, value)
         if name not in ("dropout", "width") and mine != value:
+            flag = f"--no-{name}" if value is False else f"--{name} {value}"
             notes.append(
-                f"these weights are of a network with {name} {value!r}, and this one has {mine!r}: "
+                f"these weights are of a network with {flag}, and this one has {name} {mine!r}: "
                 "they fit, and mean something else here"
             )
     return tuple(notes)

@@ -157,10 +157,10 @@ def test_what_fits_and_means_something_else_is_told(tmp_path):
     motion = model.build("c3d", 2, modality="motion", **TINY)
     path = kept(tmp_path / "best.safetensors", motion, ("jump", "run"))
     notes = import_weights(model.build("c3d", 2, **TINY), path).notes
-    assert len(notes) == 1 and "modality 'motion'" in notes[0]
+    assert len(notes) == 1 and "--modality motion" in notes[0]
     seeds = saved(tmp_path / "seed.pth", FILES["the seed's c3d"][0]())
     notes = import_weights(model.build("c3d", 5, **TINY), seeds).notes
-    assert any("relu False" in note for note in notes) and any("BGR" in note for note in notes)
+    assert any("--no-relu" in note for note in notes) and any("BGR" in note for note in notes)
 
 
 @pytest.mark.parametrize(
