@@ -21,6 +21,7 @@ from real_shards import REPO, many, packed
 
 from manifests.console import Ui
 from shards.benching import stream
+from shards.benching.decoding import ONE, TOGETHER
 from shards.benching.setup import Setup, setup_of
 
 MEASURED = "stream"
@@ -80,15 +81,37 @@ def raw(bench: Bench) -> dict[str, Any]:
 
 
 def jpeg(bench: Bench) -> dict[str, Any]:
-    """The same on jpeg shards; `to_simplejpeg`: clipmill to one core's rate times the workers."""
+    """The same on jpeg shards, by two workers, beside simplejpeg decoding whole strips."""
+    return _jpeg(bench, 2)
+
+
+def jpeg_alone(bench: Bench) -> dict[str, Any]:
+    """The same by one worker."""
+    return _jpeg(bench, 1)
+
+
+def _jpeg(bench: Bench, workers: int) -> dict[str, Any]:
+    """`to_simplejpeg`: clipmill to one process's rate times the workers, and to as many at once."""
     report = stream.compare(
-        bench.setup(bench.jpeg), (8, 32), (2, 1), bench.rounds, bench.seconds, Ui()
+        bench.setup(bench.jpeg), (8, 32), (workers,), bench.rounds, bench.seconds, Ui()
     )
     for setting in report["settings"]:
-        mine = setting["ways"]["clipmill"]
-        mine["to_simplejpeg"] = round(mine["to_crop_copy"] / setting["workers"], 3)
+        ways = setting["ways"]
+        alone, together = (ways[name]["clipmill_to_it"] for name in (ONE, TOGETHER))
+        ways["clipmill"]["to_simplejpeg"] = {
+            "times the workers": round(alone / workers, 3),
+            "in as many processes": round(together, 3),
+        }
     stream.show(report, Ui())
     return report
+
+
+def device(bench: Bench) -> dict[str, Any]:
+    """How much of its time a simulated device waits: raw shards, batches of 32, two workers."""
+    setup = replace(bench.setup(bench.raw), batch=32, workers=2)
+    found = stream.devices(setup, bench.rounds, bench.seconds, Ui())
+    stream.show_devices(found, Ui())
+    return found
 
 
 def cold(bench: Bench) -> dict[str, Any]:
@@ -124,6 +147,8 @@ def lasting(bench: Bench) -> dict[str, Any]:
 SECTIONS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "raw": raw,
     "jpeg": jpeg,
+    "jpeg-alone": jpeg_alone,
+    "device": device,
     "cold": cold,
     "http": http,
     "plan": plan,

@@ -67,6 +67,8 @@ def stream(
     say: Say,
 ) -> None:
     """Read shards with clipmill, webdataset and plain loaders, beside memcpy, in turn."""
+    from dataclasses import replace
+
     from manifests.sizes import pair
     from shards.benching import stream as streaming
     from shards.benching.setup import setup_of
@@ -76,5 +78,7 @@ def stream(
             root, split, split_set, frames, None if crop is None else pair("--crop", crop)
         )
         report = streaming.compare(asked, batch, workers, rounds, seconds, ui)
+        last = replace(asked, batch=max(batch), workers=max(workers))
+        report["device"] = streaming.devices(last, rounds, seconds, ui)
         streaming.show(report, ui)
         ui.finish(report)

@@ -99,17 +99,19 @@ class Clips:
 
     def pixels(self, row: int) -> Pixels:
         """Return a clip, uint8 (T, H, W, C): a view of the map, or decoded."""
+        if self.spec.codec == "raw":
+            return np.frombuffer(self.strip(row), np.uint8).reshape(self.spec.shape)
+        flat = simplejpeg.decode_jpeg(self.strip(row), colorspace="RGB")
+        return flat.reshape(self.spec.shape)
+
+    def strip(self, row: int) -> memoryview:
+        """Return a clip's bytes as they are stored."""
         place = self.places[row]
         if place.shard not in self._maps:
             with self.files[place.shard].open("rb") as file:
                 self._maps[place.shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         mapped = self._maps[place.shard]
-        if self.spec.codec == "raw":
-            flat = np.frombuffer(mapped, np.uint8, place.nbytes, place.offset)
-        else:
-            strip = memoryview(mapped)[place.offset : place.offset + place.nbytes]
-            flat = simplejpeg.decode_jpeg(strip, colorspace="RGB")
-        return flat.reshape(self.spec.shape)
+        return memoryview(mapped)[place.offset : place.offset + place.nbytes]
 
     def cut(self, clip: Pixels, start: Sequence[int]) -> Pixels:
         """Return a window of a clip from its first frame, top and left: a view."""

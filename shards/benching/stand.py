@@ -11,10 +11,11 @@ from shards.benching.rounds import channel, serve
 def main() -> None:
     """Make the way ready and serve."""
     answers = channel()
+    from shards.benching.decoding import DECODERS
     from shards.benching.setup import Setup
     from shards.benching.ways import WAYS
 
-    batches, ahead = WAYS[sys.argv[1]](Setup(**json.loads(sys.argv[2])))
+    batches, ahead = (WAYS | DECODERS)[sys.argv[1]](Setup(**json.loads(sys.argv[2])))
     serve(batches, ahead, answers)
 
 

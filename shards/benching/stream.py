@@ -13,6 +13,7 @@ from typing import Any
 from manifests.console import Ui
 from manifests.errors import ClipmillError
 from shards.benching.compare import Arena, Entry, ours, summary, waiting
+from shards.benching.decoding import DECODERS
 from shards.benching.rounds import PYTHON_S
 from shards.benching.setup import Setup, require_clips
 from shards.benching.ways import BARE, MINE, ORDINARY, WAYS, YARDSTICK
@@ -32,7 +33,8 @@ def compare(
 ) -> dict[str, Any]:
     """Return what each way reached for each batch size and number of workers; see `Setup`.
 
-    `others` says who takes part besides, for a batch size and a number of workers.
+    Of jpeg shards simplejpeg alone takes part too. `others` says who does besides, for a batch
+    size and a number of workers.
 
     Raises:
         ClipmillError: a remote root, a split with too few clips, or clipmill itself cannot read.
@@ -43,11 +45,11 @@ def compare(
     for batch in batches:
         for count in workers:
             chosen = replace(setup, batch=batch, workers=count)
-            entries = [*(ours(name, chosen) for name in WAYS), *others(chosen)]
+            names = [*WAYS, *(DECODERS if clips.spec.codec == "jpeg" else ())]
+            entries = [*(ours(name, chosen) for name in names), *others(chosen)]
             found, lost = _setting(entries, chosen, len(clips), rounds, seconds, ui)
             settings.append(found)
             missing |= lost
-    last = replace(setup, batch=max(batches), workers=max(workers))
     return {
         "clips": len(clips),
         "codec": clips.spec.codec,
@@ -55,7 +57,6 @@ def compare(
         "window": list(clips.shape),
         "rounds": rounds,
         "settings": settings,
-        "device": _device(last, len(clips), rounds, seconds, ui),
         "missing": missing,
     }
 
@@ -78,9 +79,13 @@ def _setting(
         return {"batch": setup.batch, "workers": setup.workers, "ways": ways}, arena.missing
 
 
-def _device(setup: Setup, clips: int, rounds: int, seconds: float, ui: Ui) -> dict[str, Any]:
-    """Return how much of its time a trainer waits for data, for devices of several speeds."""
-    names = [MINE, ORDINARY]
+def devices(setup: Setup, rounds: int, seconds: float, ui: Ui) -> dict[str, Any]:
+    """Return how much of its time a trainer waits for data, for devices of several speeds.
+
+    Raises:
+        ClipmillError: as `compare`.
+    """
+    clips, names = len(require_clips(setup)), [MINE, ORDINARY]
     with (
         ui.progress(rounds * len(names) * len(DEVICES), "a simulated device") as progress,
         Arena([ours(name, setup) for name in names], clips) as arena,
@@ -104,7 +109,7 @@ def _require(arena: Arena, needed: Sequence[str] = _NEEDED) -> None:
 
 
 def show(report: dict[str, Any], ui: Ui) -> None:
-    """Print the report: a table for each batch size and number of workers, and the device's."""
+    """Print a report: a table for each batch size and number of workers, and the device's."""
     window = "x".join(map(str, report["window"][:3]))
     ui.note(f"{report['clips']:,} clips, {report['codec']}, windows of {window}, uint8")
     for setting in report["settings"]:
@@ -122,7 +127,14 @@ def show(report: dict[str, Any], ui: Ui) -> None:
         title = f"batch {setting['batch']}, {setting['workers']} workers"
         names = ("way", "clips/s", "to memcpy", "CPU ms a clip", "clipmill is faster by")
         ui.table(title, names, rows)
-    device = report["device"]
+    if "device" in report:
+        show_devices(report["device"], ui)
+    for name, why in report["missing"].items():
+        ui.note(f"{name} is missing: {why}")
+
+
+def show_devices(device: dict[str, Any], ui: Ui) -> None:
+    """Print how much of its time a trainer waits."""
     rows = [
         (name, *(f"{100 * found[str(rate)]:.1f}%" for rate in DEVICES))
         for name, found in device["waiting"].items()
@@ -130,5 +142,3 @@ def show(report: dict[str, Any], ui: Ui) -> None:
     title = f"waiting for data: {device['python_ms']:.0f} ms of Python a step, batch "
     title += f"{device['batch']}, {device['workers']} workers"
     ui.table(title, ("way", *(f"{rate:,} clips/s" for rate in DEVICES)), rows)
-    for name, why in report["missing"].items():
-        ui.note(f"{name} is missing: {why}")
