@@ -21,6 +21,10 @@ class StoppedError(ClipmillError):
     exit_code = 3
 
 
+class DamagedError(ClipmillError):
+    """A file of clipmill's that is cut short, or has other bytes than were written."""
+
+
 class UnreachableError(StoppedError):
     """A host that cannot be reached now, or that refuses this address: others may be asked."""
 

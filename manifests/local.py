@@ -32,6 +32,7 @@ _STOPPING = {
     errno.ESTALE: "the network file system lost the file; mount it again",
     errno.ETIMEDOUT: "the network file system does not answer; wait until it does",
 }
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 # Nothing that running the same command again could mend.
 _WRONG = {
     errno.ENOTDIR: "a file stands where a folder should be; move it away, or give another folder",
@@ -134,6 +135,30 @@ class LocalStorage:
             self._make_folders(final.parent)
             disk.rename(self._path(part), final)
             disk.sync_folder(final.parent)
+
+    def link(self, path: str, name: str) -> None:
+        """Give a file a second name, replacing what had it; a copy where there are no links.
+
+        It is no file of its own: what is written into one is in the other.
+        """
+        old, new = self._path(path), self._path(name)
+        with self._stopping(name):
+            self._make_folders(new.parent)
+            with temporary_name() as beside:
+                temporary = new.parent / beside
+                try:
+                    disk.link(old, temporary)
+                    disk.rename(temporary, new)
+                except OSError as error:
+                    if error.errno not in _NO_LINKS:
+                        raise
+                    with self.writer(name) as out, old.open("rb") as file:
+                        while piece := file.read(1 << 24):
+                            out.write(piece)
+                finally:  # rename leaves it where both names were of this very file
+                    with contextlib.suppress(OSError):
+                        os.unlink(temporary)  # noqa: PTH108
+            disk.sync_folder(new.parent)
 
     @contextlib.contextmanager
     def _beside(self, final: Path) -> Iterator[tuple[int, Path]]:

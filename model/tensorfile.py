@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from manifests.errors import ClipmillError
+from manifests.errors import ClipmillError, DamagedError
 from manifests.local import LocalStorage
 from manifests.nocheckpoint import no_checkpoint
 from manifests.parts import PARTS, PREFIXES, digest, part_of, text_key
@@ -96,7 +96,8 @@ def read(path: Path, wanted: Collection[str]) -> dict[str, Part]:
     """Return the parts in `wanted` that the file has, their digests checked; tensors on the CPU.
 
     Raises:
-        ClipmillError: no such file, another format, a truncated or damaged file.
+        ClipmillError: no such file, a pickle.
+        DamagedError: a truncated or damaged file, or one of another format.
     """
     if not path.is_file():
         raise no_checkpoint(path)
@@ -104,7 +105,7 @@ def read(path: Path, wanted: Collection[str]) -> dict[str, Part]:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata, keys = file.metadata() or {}, sorted(file.keys())
             if PARTS not in metadata:
-                raise ClipmillError(
+                raise DamagedError(
                     f"{path} is a safetensors file, but no clipmill checkpoint. {CURE}"
                 )
             found = {}
@@ -114,14 +115,14 @@ def read(path: Path, wanted: Collection[str]) -> dict[str, Part]:
                 text = metadata.get(text_key(name), "")
                 tensors = {key: file.get_tensor(key) for key in keys if part_of(key) == name}
                 if _digest(text, tensors) != expected:
-                    raise ClipmillError(
+                    raise DamagedError(
                         f"{path} is damaged: the digest of its {name} does not match its bytes. "
                         f"Use another checkpoint of the run, or copy the file again."
                     )
                 found[name] = Part(text, tensors)
             return found
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
-        raise ClipmillError(_unreadable(path, error)) from error
+        raise _unreadable(path, error) from error
 
 
 def _on_host(key: str, tensor: Tensor) -> Tensor:
@@ -144,15 +145,15 @@ def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
     return digest(text, ((k, DTYPES.get(x.dtype), list(x.shape), _raw(x)) for k, x in order))
 
 
-def _unreadable(path: Path, error: Exception) -> str:
+def _unreadable(path: Path, error: Exception) -> ClipmillError:
     with path.open("rb") as file:
         start = file.read(4)
     if start == b"PK\x03\x04" or start[:1] == b"\x80":
-        return (
+        return ClipmillError(
             f"{path} is a pickle (a PyTorch .pth file), not a clipmill checkpoint; pickles are "
             f"never run. {CURE}"
         )
-    return (
+    return DamagedError(
         f"{path} is not a whole safetensors file: {error}. If it was cut short in copying, copy "
         f"it again; otherwise use another checkpoint of the run."
     )

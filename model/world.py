@@ -56,6 +56,10 @@ class World:
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return int(tensor.item())
 
+    def same(self, number: int) -> bool:
+        """Whether all ranks have the same number; each gets the same answer."""
+        return self.most(number) == -self.most(-number)
+
     def sum(self, number: int) -> int:
         """Return the sum over all ranks of a number, on each rank."""
         return int(self.total({"": torch.tensor([number], device=self.device)})[""].item())

@@ -46,6 +46,9 @@ def train(
     say: Say,
 ) -> None:
     """Train a network on the shards; under torchrun on many GPUs."""
+    from train import signals
+
+    signals.ignore_early()
     from manifests.dataset import Dataset
     from manifests.splitsets import ALL
     from model.world import joined, rank

@@ -1,9 +1,10 @@
 """The training loop: one readable loop for one CPU, one GPU, or many processes of torchrun.
 
 Every epoch reads each clip of train once (the tail that fills no batch is left out and counted),
-then val. A checkpoint is written after every epoch, every `save_minutes`, and when the run is
-interrupted; it holds the data position, so a resumed run repeats and skips nothing. On a CPU with
-the same number of threads the resumed run is bit-identical to an undisturbed one.
+then val. A checkpoint is written after every epoch, every `save_minutes` and `save_steps`, on
+SIGUSR1, and when the run is interrupted (SIGINT, SIGTERM); it holds the data position, so a resumed
+run repeats and skips nothing. On a CPU with the same number of threads the resumed run is
+bit-identical to an undisturbed one.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from model.metrics import Metrics
 from model.world import World
 from shards.reading import Reading
 from shards.stream import Stream
+from train.newest import not_shared
 from train.options import Options
 from train.recipe import text
 from train.run import Run
-from train.session import Session, restore, save, start
+from train.session import Session, restore, save, save_best, start
 from train.signals import Stop
 from train.step import replicate, step
 
@@ -54,6 +56,8 @@ def train(
     """
     going_on = run.require(resume)
     session = start(dataset, options, run, world, ui, how or Reading(), going_on)
+    if not world.same(going_on):
+        raise not_shared(run)
     if going_on:
         restore(session, recut=recut)
     elif world.first:
@@ -136,11 +140,14 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
 
 
 def _between_steps(session: Session, stop: Stop) -> None:
-    """Save when it is time or when the run is to end; all ranks decide alike."""
-    due = time.monotonic() - session.saved > session.options.save_minutes * 60
-    decision = session.world.most(2 if stop.asked else int(due))
+    """Save when it is time, when somebody asks, or when the run is to end; ranks decide alike."""
+    options = session.options
+    due = time.monotonic() - session.saved > options.save_minutes * 60
+    due |= options.save_steps > 0 and session.train.progress % options.save_steps == 0
+    decision = session.world.most(2 if stop.asked else int(due or stop.saving))
     if decision:
-        save(session, session.run.last)
+        stop.saving = False
+        save(session)
     if decision == 2:
         raise KeyboardInterrupt
 
@@ -195,8 +202,8 @@ def _conclude(
         session.run.write_log(session.log)
         session.ui.note(_line(row, session.options.epochs))
     if better:
-        save(session, session.run.best, with_state=False)
-    save(session, session.run.last)
+        save_best(session)
+    save(session)
 
 
 def _line(row: dict[str, Any], epochs: int) -> str:

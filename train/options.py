@@ -150,6 +150,18 @@ class Options:
         10.0, "Between checkpoints in an epoch.", 0.0, 1e6, panel=KEEPING, free=True
     )
 
+    save_steps: int = setting(
+        0,
+        "Steps between checkpoints (0: by time alone).",
+        0,
+        1_000_000_000,
+        panel=KEEPING,
+        free=True,
+    )
+    keep: int = setting(
+        2, "Last checkpoints that are kept.", 1, 1_000_000, panel=KEEPING, free=True
+    )
+
     def __post_init__(self) -> None:
         for name, of in settings.settings(Options).items():
             settings.require(name, getattr(self, name), of)

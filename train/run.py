@@ -1,4 +1,4 @@
-"""The run folder: recipe.toml, log.csv with a line an epoch, best and last checkpoint.
+"""The run folder: recipe.toml, log.csv with a line an epoch, best and last checkpoints.
 
 Everything is written through storage's one door, whole or not at all.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from train.recipe import FILE
 LAST = "last.safetensors"
 BEST = "best.safetensors"
 INIT = "init.json"
+KEPT = "checkpoints"
+_STEP = re.compile(r"step-(\d{8,})\.safetensors")
 
 
 class Run:
@@ -30,8 +33,24 @@ class Run:
 
     @property
     def last(self) -> Path:
-        """The newest checkpoint, from which a run resumes."""
+        """The newest checkpoint, another name of the newest in `checkpoints`."""
         return self.folder / LAST
+
+    def at(self, step: int) -> Path:
+        """The checkpoint after so many steps."""
+        return self.folder / KEPT / f"step-{step:08}.safetensors"
+
+    def kept(self) -> dict[int, Path]:
+        """Return the checkpoints by their steps, the newest first."""
+        found = (self.folder / KEPT).glob("step-*.safetensors")
+        steps = {int(m[1]): path for path in found if (m := _STEP.fullmatch(path.name))}
+        return dict(sorted(steps.items(), reverse=True))
+
+    def candidates(self) -> list[Path]:
+        """Return what a run can resume from, the newest first, no file twice."""
+        kept = [*self.kept().values()]
+        last = [self.last] if self.last.exists() else []
+        return [path for path in last if not any(path.samefile(one) for one in kept)] + kept
 
     @property
     def best(self) -> Path:
@@ -44,13 +63,25 @@ class Run:
         Raises:
             ClipmillError: a run is here already and nobody said --resume.
         """
-        there = self.last.exists()
+        there = bool(self.candidates())
         if there and not resume:
             raise ClipmillError(
                 f"{self.folder} holds a run already. Go on with it by --resume, or give another "
                 "--run folder."
             )
         return there
+
+    def name_last(self, step: int, keep: int) -> None:
+        """Make the checkpoint of a step the last one, then remove all but `keep` of them.
+
+        Those of later steps go too: a run that goes on before them was damaged there, or cut anew.
+        """
+        self._storage.clean(".")
+        self._storage.link(f"{KEPT}/{self.at(step).name}", LAST)
+        earlier = [number for number in self.kept() if number < step]
+        for number, path in self.kept().items():
+            if number > step or number in earlier[keep - 1 :]:
+                self._storage.delete(f"{KEPT}/{path.name}")
 
     def write_recipe(self, text: str) -> None:
         """Keep what the run was asked to do, as a recipe that does it again."""

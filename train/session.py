@@ -11,7 +11,6 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,7 +34,11 @@ from shards.reading import Reading
 from shards.samples import read_samples
 from shards.stream import Stream
 from train import average
+<<<<<<< HEAD
 from train.beginning import begin
+=======
+from train.newest import newest, not_shared
+>>>>>>> 410886e (The last checkpoints of a run are kept, and the newest whole one is gone on from; SIGUSR1 saves; --save-steps)
 from train.optim import optimizer as make_optimizer
 from train.options import Options
 from train.run import Run
@@ -180,8 +183,8 @@ def class_weights(stream: Stream, classes: int) -> torch.Tensor:
     return torch.where(counts > 0, weights, 1.0)
 
 
-def save(session: Session, path: Path, with_state: bool = True) -> None:
-    """Write a checkpoint; the training state of all ranks is summed into it."""
+def save(session: Session) -> None:
+    """Write the newest checkpoint; the training state of all ranks is summed into it."""
     metrics = session.world.total(session.metrics.state())
     if session.world.first:
         state = {
@@ -196,6 +199,7 @@ def save(session: Session, path: Path, with_state: bool = True) -> None:
         }
         if session.average is not None:
             state["network"] = session.network.state_dict()
+<<<<<<< HEAD
         last = session.log[-1] if session.log else {}
         checkpoints.save(
             path,
@@ -215,14 +219,43 @@ def save(session: Session, path: Path, with_state: bool = True) -> None:
                 init=session.init,
             ),
         )
+=======
+        step = session.train.progress
+        checkpoints.save(session.run.at(step), _checkpoint(session, state))
+        session.run.name_last(step, session.options.keep)
+>>>>>>> 410886e (The last checkpoints of a run are kept, and the newest whole one is gone on from; SIGUSR1 saves; --save-steps)
     session.saved = time.monotonic()
     session.world.wait()
 
 
+def save_best(session: Session) -> None:
+    """Write the weights as the best so far, without what resuming needs."""
+    if session.world.first:
+        checkpoints.save(session.run.best, _checkpoint(session, None))
+    session.world.wait()
+
+
+def _checkpoint(session: Session, state: Any) -> Checkpoint:
+    return Checkpoint(
+        network=session.network.spec,
+        spec=session.dataset.spec,
+        window=session.train.window,
+        mean=session.normalise.mean,
+        std=session.normalise.std,
+        labels=tuple(session.dataset.labels),
+        weights=session.kept.state_dict(),
+        dataset=session.dataset.name,
+        dataset_digest=session.train.digest,
+        metrics=session.log[-1] if session.log else {},
+        state=state,
+        seen=session.seen,
+    )
+
+
 def restore(session: Session, *, recut: bool = False) -> None:
-    """Go on where the last checkpoint stands; with `recut` in batches of another size."""
-    saved = checkpoints.load(session.run.last)
-    where, state = str(session.run.last), saved.state
+    """Go on where the newest whole checkpoint stands; with `recut` in batches of another size."""
+    saved = newest(session.run, session.world, session.ui)
+    where, state = saved.origin, saved.state
     if state is None:
         raise ClipmillError(f"{where} holds no training state; it cannot be resumed.")
     session.options.require_same(state["options"], where, recut=recut)
@@ -240,6 +273,8 @@ def restore(session: Session, *, recut: bool = False) -> None:
         session.scaler.load_state_dict(state["scaler"])
     session.plateau.load_state_dict(state["plateau"])
     session.train.load_state_dict(state["stream"], recut=recut)
+    if not session.world.same(session.train.progress):
+        raise not_shared(session.run)
     if session.world.first:  # summed over ranks when saved, so it counts once
         session.metrics.merge(state["metrics"])
     if session.seen is not None:  # with what the weights had seen that the run began with

@@ -148,6 +148,31 @@ def test_a_signal_in_mid_epoch_saves_and_the_run_goes_on(
     assert learned(folder) == learned(undisturbed)
 
 
+def test_kept_every_few_steps_and_when_asked(learnable, fit, same_weights, tmp_path, monkeypatch):
+    from train import loop
+
+    real = loop._between_steps
+
+    def between(session, stop):
+        if session.train.step == 2:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        real(session, stop)
+
+    monkeypatch.setattr(loop, "_between_steps", between)
+    options = BUSY | {"epochs": 2, "schedule": "steps", "milestones": (1,), "save_minutes": 1000}
+    fit(learnable, tmp_path / "run", **options, save_steps=3, keep=9)
+    kept = Run(tmp_path / "run").kept()
+    assert [*kept] == [8, 6, 4, 3, 2], "3 and 6 by number, 2 and 6 by the signal, 4 and 8 as epochs"
+    for number in (3, 6):  # as if killed thereafter
+        shutil.copytree(tmp_path / "run", tmp_path / str(number))
+        for later in [step for step in kept if step > number]:
+            Run(tmp_path / str(number)).at(later).unlink()
+        (tmp_path / str(number) / "last.safetensors").unlink()
+        fit(learnable, tmp_path / str(number), resume=True, **options)
+        last = tmp_path / str(number) / "last.safetensors"
+        same_weights(last, tmp_path / "run" / "last.safetensors")
+
+
 @pytest.mark.parametrize("stop_at", [1, 4, 5])
 def test_stopped_after_each_kind_of_step(
     learnable, fit, same_weights, undisturbed, tmp_path, monkeypatch, stop_at
@@ -204,7 +229,9 @@ def test_without_val_the_last_is_all_there_is(make_root, fit, tmp_path):
     result = fit(root, tmp_path / "run", batch=7, epochs=2)
     assert result["best"] is None
     assert result["best_val_top1"] is None
-    assert sorted(os.listdir(tmp_path / "run")) == ["last.safetensors", "log.csv", "recipe.toml"]
+    assert sorted(os.listdir(tmp_path / "run")) == [
+        *("checkpoints", "last.safetensors", "log.csv", "recipe.toml")
+    ]
     assert [row["val_top1"] for row in log(tmp_path / "run")] == ["", ""]
 
 

@@ -27,6 +27,8 @@ BOUNDS = {
     "jitter": (0.0, 1.0),
     "ema": (0.0, 0.999999),
     "save_minutes": (0.0, 1e6),
+    "save_steps": (0, 1_000_000_000),
+    "keep": (1, 1_000_000),
     "seed": (0, 2**32 - 1),
 }
 
@@ -98,6 +100,7 @@ CHANGED = {
     "precision": "bf16",
 }
 FREE = {"epochs": 7, "save_minutes": 0.0, "accumulate": 2, "recompute": True, "compile": True}
+FREE |= {"save_steps": 5, "keep": 1}
 
 
 def test_continuing_may_change_epochs_and_saving_alone():
