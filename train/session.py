@@ -34,11 +34,8 @@ from shards.reading import Reading
 from shards.samples import read_samples
 from shards.stream import Stream
 from train import average
-<<<<<<< HEAD
 from train.beginning import begin
-=======
 from train.newest import newest, not_shared
->>>>>>> 410886e (The last checkpoints of a run are kept, and the newest whole one is gone on from; SIGUSR1 saves; --save-steps)
 from train.optim import optimizer as make_optimizer
 from train.options import Options
 from train.run import Run
@@ -199,31 +196,9 @@ def save(session: Session) -> None:
         }
         if session.average is not None:
             state["network"] = session.network.state_dict()
-<<<<<<< HEAD
-        last = session.log[-1] if session.log else {}
-        checkpoints.save(
-            path,
-            Checkpoint(
-                network=session.network.spec,
-                spec=session.dataset.spec,
-                window=session.train.window,
-                mean=session.normalise.mean,
-                std=session.normalise.std,
-                labels=tuple(session.dataset.labels),
-                weights=session.kept.state_dict(),
-                dataset=session.dataset.name,
-                dataset_digest=session.train.digest,
-                metrics=last,
-                state=state if with_state else None,
-                seen=session.seen,
-                init=session.init,
-            ),
-        )
-=======
         step = session.train.progress
         checkpoints.save(session.run.at(step), _checkpoint(session, state))
         session.run.name_last(step, session.options.keep)
->>>>>>> 410886e (The last checkpoints of a run are kept, and the newest whole one is gone on from; SIGUSR1 saves; --save-steps)
     session.saved = time.monotonic()
     session.world.wait()
 
@@ -249,6 +224,7 @@ def _checkpoint(session: Session, state: Any) -> Checkpoint:
         metrics=session.log[-1] if session.log else {},
         state=state,
         seen=session.seen,
+        init=session.init,
     )
 
 
@@ -278,7 +254,7 @@ def restore(session: Session, *, recut: bool = False) -> None:
     if session.world.first:  # summed over ranks when saved, so it counts once
         session.metrics.merge(state["metrics"])
     if session.seen is not None:  # with what the weights had seen that the run began with
-        session.seen = session.seen.after(read_seen(session.run.last))
+        session.seen = session.seen.after(read_seen(where))
     session.log, session.best_top1 = state["log"], state["best_top1"]
     if session.train.epoch >= session.options.epochs:
         session.ui.note(f"{where} has its {session.train.epoch} epochs: nothing is left to train")
