@@ -6,10 +6,13 @@ import typer
 
 import infer.cli
 import pipeline.verbs
+import pipeline.verbs.bench
+import train.benching.cli
 import train.cli
 from manifests.cli import app
 
 cli: typer.Typer = app()
+pipeline.verbs.bench.bench.add_typer(train.benching.cli.verbs)
 for _part in (pipeline.verbs, train.cli, infer.cli):
     cli.add_typer(_part.verbs)
 
