@@ -214,7 +214,7 @@ class WebStorage:
 
 def _fetch(url: str, wanted: Found, fd: int) -> None:
     """Write a file's bytes to a descriptor."""
-    Pull(url, lambda at, block: write_at(fd, block, at), wanted.size, wanted.mark).run()
+    Pull(url, lambda at, block: write_at(fd, block, at), wanted.size, wanted.mark, fd).run()
 
 
 def _checked(url: str) -> str:

@@ -16,7 +16,17 @@ import urllib3
 
 from manifests.content import ChangedError
 from manifests.errors import StoppedError
-from manifests.webrequests import BusyError, Found, ask, length_of, mark_of, require, until_done
+from manifests.webbody import moved
+from manifests.webrequests import (
+    BusyError,
+    Found,
+    ask,
+    length_of,
+    mark_of,
+    require,
+    silence,
+    until_done,
+)
 
 BLOCK = 1 << 20
 CHANGES = 5  # of a file while it is read, before that is given up
@@ -28,13 +38,15 @@ Write = Callable[[int, bytes], object]  # where a block begins, and its bytes
 class Pull:
     """A file that is being read, in the order of its bytes; `write` gets them, none twice.
 
-    `size` and `mark` are what it must have, where they are known.
+    `size` and `mark` are what it must have, where they are known. Into `fd`, an open file, bytes
+    may be put at their place without `write`.
     """
 
     url: str
     write: Write
     size: int | None = None
     mark: str | None = None
+    fd: int | None = None
     at: int = 0
     moved: float | None = None  # when the last byte came
 
@@ -67,6 +79,9 @@ class Pull:
                 skipped, known = min(known, len(block)), max(0, known - len(block))
                 if len(block) > skipped:
                     self._take(block[skipped:] if skipped else block)
+                if self.fd is not None and not known:
+                    for count in moved(response, self.fd, self.at, silence()):
+                        self._came(count)
         if total is not None and self.at < total:
             return f"{self.at:,} of {total:,} bytes came"
         if self.size not in (None, self.at):
@@ -77,7 +92,10 @@ class Pull:
         if self.size is not None and self.at + len(block) > self.size:
             raise ChangedError(f"more than {self.size} bytes")
         self.write(self.at, block)
-        self.at, self.moved = self.at + len(block), time.monotonic()
+        self._came(len(block))
+
+    def _came(self, count: int) -> None:
+        self.at, self.moved = self.at + count, time.monotonic()
 
     def _accept(self, response: urllib3.BaseHTTPResponse) -> tuple[int, int | None]:
         """Hold an answer against what is known; return how many of its first bytes are known, and

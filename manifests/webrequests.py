@@ -6,11 +6,14 @@ A dropped connection, a stall, a 5xx or a 429 is tried again until CLIPMILL_STOR
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import netrc
 import os
 import re
+import socket
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -28,6 +31,7 @@ _CONNECT_S, _SILENCE_S = 10.0, 30.0
 _PAUSE_S, _LONGEST_S = 0.1, 5.0
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MISSING = frozenset({404, 410})
+_lines: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +157,29 @@ def ask(method: str, url: str, more: Mapping[str, str]) -> urllib3.BaseHTTPRespo
         **_known_to(host_of(url)),
         **more,
     }
-    read = max(0.1, min(_SILENCE_S, patience()))
+    read = silence()
     timeout = urllib3.Timeout(connect=min(_CONNECT_S, read), read=read)
-    return _pool(os.getpid()).request(
+    response = _pool(os.getpid()).request(
         method, url, headers=asked, preload_content=False, timeout=timeout
     )
+    if (line := getattr(response.connection, "sock", None)) is not None:
+        _lines.add(line)
+    return response
+
+
+def silence() -> float:
+    """Return the seconds after which a server that sends nothing has failed."""
+    return max(0.1, min(_SILENCE_S, patience()))
+
+
+def _hang_up() -> None:
+    """Close a forked child's ends of its parent's connections: they would outlive the parent's."""
+    for line in _lines:
+        with contextlib.suppress(OSError):
+            os.close(line.detach())
+
+
+os.register_at_fork(after_in_child=_hang_up)
 
 
 @functools.lru_cache(maxsize=2)

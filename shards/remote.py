@@ -14,19 +14,17 @@ from manifests.errors import ClipmillError, StoppedError
 from manifests.storage import Storage
 from shards.ahead import Ahead
 from shards.clips import Source
-from shards.contents import contents
 from shards.samples import Samples
 from shards.write import FOLDER, shard_path
 
 
 def source_of(dataset: Dataset, samples: Samples) -> Source:
-    """Return what is read, and what the table of shards says of each; reads that table."""
-    known = contents(dataset.parts("shards"))
+    """Return what is read, and where it lies."""
     here = dataset.storage.room is None
     return Source(
         samples,
         dataset.spec,
-        [known[name] for name in samples.shards],
+        samples.contents,
         dataset.storage.place(FOLDER) if here else None,
     )
 

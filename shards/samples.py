@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from manifests.content import Content
 from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from shards import plan
+from shards.contents import contents
 from shards.format import UNLABELLED
 
 _PIECE = 1 << 14
@@ -32,12 +34,13 @@ class Samples:
     """The columns that reading needs, one entry a sample, in the order of clip_id and view.
 
     `ids` and `keys` are arrow strings, `xxh3` fixed 16 bytes of hexadecimal digits; `shard_of` are
-    places in `shards`.
+    places in `shards`, which hold `contents`.
     """
 
     ids: pa.Array
     keys: pa.Array
     shards: list[str]
+    contents: list[Content]
     shard_of: NDArray[np.int64]
     labels: NDArray[np.int64]
     offsets: NDArray[np.int64]
@@ -86,14 +89,14 @@ def read_samples(
             label that there is not.
     """
     dataset.require_own_shards()
-    known = dataset.parts("shards", ["shard"])["shard"]
+    known = dataset.parts("shards")
     rows = dataset.parts("samples", _COLUMNS)
     rows = rows if every_view else middle_views(rows)
     rows = rows.filter(pc.field("clip_id").isin(dataset.clips_of(split, split_set)))
     _require_labels(dataset, rows)
     names = rows["shard"].combine_chunks().dictionary_encode()
     shards = sorted(names.dictionary.to_pylist())
-    unknown = pc.index_in(pa.array(shards, pa.string()), known.combine_chunks())  # type: ignore[attr-defined]
+    unknown = pc.index_in(pa.array(shards, pa.string()), known["shard"].combine_chunks())  # type: ignore[attr-defined]
     if unknown.null_count:
         first = shards[unknown.is_null().index(True).as_py()]
         raise ClipmillError(
@@ -101,12 +104,14 @@ def read_samples(
             "Run `clipmill verify --root DIR`."
         )
     number = {name: index for index, name in enumerate(shards)}
+    held = contents(known.filter(pc.field("shard").isin(shards)))
     places = np.array([number[name] for name in names.dictionary.to_pylist()], np.int64)
     ids, keys = rows["clip_id"].combine_chunks(), rows["key"].combine_chunks()
     samples = Samples(
         ids,
         ids if keys.equals(ids) else keys,
         shards,
+        [held[name] for name in shards],
         places[names.indices.to_numpy()] if len(rows) else np.empty(0, np.int64),
         rows["label_id"].fill_null(UNLABELLED).to_numpy().astype(np.int64),
         rows["offset"].to_numpy().astype(np.int64),

@@ -32,17 +32,24 @@ class Tasks:
     ahead: Ahead | None
 
     def since(self, at: Position, *, endless: bool) -> Iterator[Task]:
-        """Yield the tasks of an epoch from a position on; if `endless` of all epochs after it."""
-        yield from self._epoch(at.epoch, self.epochs.rows(at))
+        """Return the tasks of an epoch from a position on; if `endless` of all epochs after it.
+
+        Shards are fetched from now on, while workers are started, for one epoch alone.
+        """
+        rows = self.epochs.rows(at)
+        if self.ahead is not None:
+            shard_of = self.epochs.samples.shard_of
+            self.ahead.begin(np.where(rows == PAD, -1, shard_of[rows]).ravel())
+        return self._all(at, rows, endless)
+
+    def _all(self, at: Position, rows: Indices, endless: bool) -> Iterator[Task]:
+        yield from self._epoch(at.epoch, rows)
         while endless:
             at = at.following(self.epochs.course)
             yield from self._epoch(at.epoch, self.epochs.rows(at))
 
     def _epoch(self, epoch: int, rows: Indices) -> Iterator[Task]:
         share = rows.shape[1]
-        if self.ahead is not None:
-            shard_of = self.epochs.samples.shard_of
-            self.ahead.begin(np.where(rows == PAD, -1, shard_of[rows]).ravel())
         for start in range(0, len(rows), self.together):
             some = rows[start : start + self.together]
             paths = None

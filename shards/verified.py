@@ -1,8 +1,8 @@
 """Is a shard whole? Found out once on each machine, whoever maps it first; the others wait.
 
 Hashing costs 0.1 s a gigabyte that is in memory (xxh3), else what its disk takes; a shard whose row
-has no xxh3 is hashed clip by clip, at the same rate. A record (shards/records.py) then says of this
-very file that it is whole. Where no record can be kept, each process looks for itself.
+has no xxh3 is hashed clip by clip, at the same rate. A record (manifests/records.py) then says of
+this very file that it is whole. Where no record can be kept, each process looks for itself.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import xxhash
 
+from manifests import scratch
+from manifests.records import Record
 from manifests.spec import ClipSpec
 from shards.header import DIGEST, require_header
-from shards.records import Record
 
 SHARD = -1  # the number under which damage stands that is in none of the clips
 
@@ -60,7 +61,7 @@ def damage(
     state of the file that was mapped: without it the one of the path now, which may be another.
     """
     told = shard.xxh3 or _digest(rows())
-    record = Record(path, mapped or path.stat(), told)
+    record = Record(scratch.folder(), path, mapped or path.stat(), told)
     if record.found():
         return {}
     with record.held() as held:

@@ -15,8 +15,8 @@ import pytest
 
 from manifests import scratch
 from manifests.local import LocalStorage
+from manifests.records import FOLDER
 from manifests.spec import ClipSpec
-from shards.records import FOLDER
 from shards.verified import SHARD, Facts, Row, Rows, changed, damage
 from shards.write import Written
 

@@ -1,40 +1,46 @@
 """Records that a file was found whole, for all processes of this machine; in the scratch folder.
 
 A record is named by the file's path, inode, length and times and by what it was held against, so
-that a file written in place, or another in its place, has none. Reading one costs 50 µs. An empty
-record is of a look under way, or of one that was killed; whoever looks holds its lock (flock).
+that a file written in place, or another in its place, has none. That of a copy in the scratch
+folder, which is not synced, is also named by the machine's start: what a power cut has left of it
+is looked at again. Reading one costs 50 µs. An empty record is of a look under way, or of one that
+was killed; whoever looks holds its lock (flock).
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import xxhash
 
-from manifests import scratch
+from manifests.held import Held
 
 FOLDER = "verified"
 MOST = 20_000  # records that are kept: more shards than a data set of 5 TB has
+STARTED = Path("/proc/sys/kernel/random/boot_id")
 _TICK_NS = 20_000_000  # the coarsest clock of a local file system, twice
 
 
 class Record:
-    """The record of one file in one state, held against `told`."""
+    """The record of one file in one state, held against `told`; in the scratch folder `scratch`."""
 
-    def __init__(self, path: Path, status: os.stat_result, told: str) -> None:
+    def __init__(self, scratch: Path, path: Path, status: os.stat_result, told: str) -> None:
         self._file, self._status, self._told = path.absolute(), status, told
-        self._place = scratch.folder() / FOLDER / self._name(status)
+        self._copied = scratch in self._file.parents
+        self._place = scratch / FOLDER / self._name(status)
 
     def _name(self, status: os.stat_result) -> str:
         # Uses of a copy in the scratch folder are noted in its atime, which moves its ctime.
-        copied = scratch.folder() in self._file.parents
-        times = (status.st_mtime_ns, 0 if copied else status.st_ctime_ns)
-        facts = (status.st_dev, status.st_ino, status.st_size, *times, self._told, self._file)
+        since = _started() if self._copied else status.st_ctime_ns
+        state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, since)
+        facts = (*state, self._told, self._file)
         text = " ".join(map(str, facts))
         return xxhash.xxh3_128_hexdigest(text.encode("utf-8", "surrogateescape"))
 
@@ -50,7 +56,7 @@ class Record:
         return True
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[int | None]:
+    def held(self) -> Iterator[Held | None]:
         """Keep others waiting while this process looks; None where no record can be kept."""
         try:
             held = self._locked()
@@ -61,35 +67,58 @@ class Record:
         finally:
             if held is not None:
                 with contextlib.suppress(OSError):
-                    if not os.fstat(held).st_size:
+                    if not os.fstat(held.fd).st_size:
                         self._place.unlink()
-                os.close(held)
+                held.close()
 
-    def _locked(self) -> int:
+    def _locked(self) -> Held:
         self._place.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            held = os.open(self._place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            held = Held(self._place, os.O_RDWR | os.O_CREAT)
             try:
-                fcntl.flock(held, fcntl.LOCK_EX)
-                if os.fstat(held).st_nlink:
+                fcntl.flock(held.fd, fcntl.LOCK_EX)
+                if os.fstat(held.fd).st_nlink:
                     return held
             except OSError:
-                os.close(held)
+                held.close()
                 raise
-            os.close(held)  # whoever had it found damage, and removed it
+            held.close()  # whoever had it found damage, and removed it
 
-    def keep(self, held: int) -> None:
+    def keep(self, held: Held) -> None:
         """Record that the file is whole, unless it has changed since."""
         with contextlib.suppress(OSError):
             if self._name(self._file.stat()) == self._place.name:
-                os.pwrite(held, self._place.name.encode(), 0)
-                _bound(self._place)
+                self._write(held)
+
+    def keep_coming(self) -> None:
+        """Record that a file is whole which is about to get its name, as it is."""
+        with self.held() as held, contextlib.suppress(OSError):
+            if held is not None:
+                self._write(held)
+
+    def _write(self, held: Held) -> None:
+        os.pwrite(held.fd, self._place.name.encode(), 0)
+        _bound(self._place)
 
     def let_clock_tick(self) -> None:
         """Wait until a further change of the file would show in its times."""
-        age = time.time_ns() - self._status.st_ctime_ns
+        changed = self._status.st_mtime_ns if self._copied else self._status.st_ctime_ns
+        age = time.time_ns() - changed
         if 0 <= age < _TICK_NS:
             time.sleep((_TICK_NS - age) / 1e9)
+
+
+def _started() -> str:
+    """Return what names the time since the machine was started; of an unknown one, this process."""
+    try:
+        return STARTED.read_text().strip()
+    except OSError:
+        return _unknown_start()
+
+
+@functools.cache
+def _unknown_start() -> str:
+    return uuid.uuid4().hex
 
 
 def _bound(record: Path) -> None:

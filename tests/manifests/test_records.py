@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from manifests import scratch
-from shards import records
-from shards.records import FOLDER, Record
+from manifests import records, scratch
+from manifests.records import FOLDER, Record
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def record(path: Path, told: str = "digest") -> Record:
-    return Record(path, path.stat(), told)
+    return Record(scratch.folder(), path, path.stat(), told)
 
 
 def keep(path: Path) -> None:
@@ -97,3 +96,26 @@ def test_records_are_bounded_and_those_in_use_stay(
     records._bound(folder / "00")
     left = {path.name for path in folder.iterdir()}
     assert left == {mine.name} | {f"{number:032x}" for number in range(151, 200)}
+
+
+def test_what_was_copied_is_looked_at_again_after_the_machine_was_started(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut may have taken bytes of a copy, which is not synced."""
+    copy = tmp_path / "scratch" / "files" / "copy"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(b"some bytes")
+    for path in (file, copy):
+        keep(path)
+        assert record(path).found()
+    (tmp_path / "boot_id").write_text("another start\n")
+    monkeypatch.setattr(records, "STARTED", tmp_path / "boot_id")
+    assert record(file).found() and not record(copy).found()
+    keep(copy)
+    assert record(copy).found()
+    monkeypatch.setattr(records, "STARTED", tmp_path / "none")  # a system that does not tell
+    assert not record(copy).found()
+    keep(copy)
+    assert record(copy).found()
+    records._unknown_start.cache_clear()  # as in another process
+    assert not record(copy).found()

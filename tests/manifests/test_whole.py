@@ -1,0 +1,137 @@
+"""Copies that are not synced: found whole, once, before they are given; after a power cut again."""
+
+import hashlib
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import xxhash
+
+from manifests import records
+from manifests.content import Content
+from manifests.scratch import Scratch
+
+SIZE = 10_000
+
+
+def bytes_of(name: str) -> bytes:
+    return random.Random(name).randbytes(SIZE)
+
+
+def content_of(name: str, kind: str = "xxh3") -> Content:
+    data = bytes_of(name)
+    digest = xxhash.xxh3_64_hexdigest(data) if kind == "xxh3" else hashlib.sha256(data).hexdigest()
+    return Content(kind, digest, SIZE)  # type: ignore[arg-type]
+
+
+def fetching(name: str, counted: list[str] | None = None) -> Callable[[int], None]:
+    def fetch(fd: int) -> None:
+        if counted is not None:
+            counted.append(name)
+        os.pwrite(fd, bytes_of(name), 0)
+
+    return fetch
+
+
+def files(place: Path) -> list[Path]:
+    return sorted((place / "files").iterdir())
+
+
+def cut(data: bytes, how: str) -> bytes:
+    """What a power cut may leave of a file that was not synced."""
+    return {
+        "nothing": b"",
+        "zeros": bytes(len(data)),
+        "a part": data[: len(data) // 2],
+        "holes": data[:4096] + bytes(len(data) - 4096),
+        "all": data,
+    }[how]
+
+
+@pytest.mark.parametrize("kind", ["xxh3", "sha256"])
+@pytest.mark.parametrize("how", ["nothing", "zeros", "a part", "holes", "all"])
+def test_after_a_power_cut_what_is_left_of_a_copy_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, kind: str
+) -> None:
+    """The record may have been kept, or not, whatever became of the copy."""
+    content, one = content_of("a", kind), Scratch(tmp_path / "scratch", 9 * SIZE)
+    with one.copy_of(content, "s3://x/0.tar", fetching("a")) as path:
+        pass
+    now = path.stat()
+    path.write_bytes(cut(bytes_of("a"), how))
+    os.utime(path, ns=(now.st_atime_ns, now.st_mtime_ns))
+    (tmp_path / "boot_id").write_text("another start")
+    monkeypatch.setattr(records, "STARTED", tmp_path / "boot_id")
+    counted: list[str] = []
+    for _ in range(2):
+        with one.copy_of(content, "s3://x/0.tar", fetching("a", counted)) as found:
+            assert found.read_bytes() == bytes_of("a")
+    assert counted == ["a"] * (how != "all")
+    assert files(one.place) == [path]
+
+
+def test_a_copy_that_was_written_to_is_fetched_anew(tmp_path: Path) -> None:
+    one, counted = Scratch(tmp_path, 9 * SIZE), []
+    for _ in range(2):
+        began = time.time_ns()
+        with one.copy_of(content_of("a"), "s3://x/0.tar", fetching("a", counted)) as path:
+            assert path.read_bytes() == bytes_of("a")
+        assert path.stat().st_mtime_ns < began, "a write at once may not show in its time"
+        with path.open("r+b") as file:
+            file.write(b"x")
+    assert counted == ["a", "a"]
+
+
+@pytest.mark.parametrize("when", ["before its record", "after its record", "named"])
+def test_killed_about_when_a_copy_is_recorded(tmp_path: Path, when: str) -> None:
+    one, counted = Scratch(tmp_path, 9 * SIZE), []
+    keep = records.Record.keep_coming
+
+    def kill(record: records.Record) -> None:
+        if when == "after its record":
+            keep(record)
+        os._exit(9)
+
+    child = os.fork()
+    if not child:
+        if when != "named":
+            records.Record.keep_coming = kill  # type: ignore[method-assign]
+        with one.copy_of(content_of("a"), "s3://x/0.tar", fetching("a")):
+            os._exit(9)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    with one.copy_of(content_of("a"), "s3://x/0.tar", fetching("a", counted)) as path:
+        assert path.read_bytes() == bytes_of("a")
+    assert counted == ["a"] * (when != "named") and files(tmp_path) == [path]
+
+
+def test_a_copy_without_a_record_is_looked_at_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, looks = Scratch(tmp_path, 9 * SIZE), []
+    with one.copy_of(content_of("a"), "s3://x/0.tar", fetching("a")):
+        pass
+    for record in (tmp_path / records.FOLDER).iterdir():
+        record.unlink()
+    real, together = Content.difference, threading.Barrier(4, timeout=30)
+
+    def difference(self: Content, fd: int, **more: bool) -> str | None:
+        looks.append(fd)
+        time.sleep(0.05)  # in which the others come
+        return real(self, fd, **more)
+
+    def read() -> None:
+        together.wait()
+        with one.copy_of(content_of("a"), "s3://x/0.tar", fetching("never")) as path:
+            assert path.read_bytes() == bytes_of("a")
+
+    monkeypatch.setattr(Content, "difference", difference)
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(looks) == 1
