@@ -96,7 +96,8 @@ def read_samples(
     _require_labels(dataset, rows)
     names = rows["shard"].combine_chunks().dictionary_encode()
     shards = sorted(names.dictionary.to_pylist())
-    unknown = pc.index_in(pa.array(shards, pa.string()), known["shard"].combine_chunks())  # type: ignore[attr-defined]
+    wanted = pa.array(shards, pa.string())
+    unknown = pc.index_in(wanted, known["shard"].combine_chunks())  # type: ignore[attr-defined]
     if unknown.null_count:
         first = shards[unknown.is_null().index(True).as_py()]
         raise ClipmillError(
@@ -104,7 +105,7 @@ def read_samples(
             "Run `clipmill verify --root DIR`."
         )
     number = {name: index for index, name in enumerate(shards)}
-    held = contents(known.filter(pc.field("shard").isin(shards)))
+    held = contents(known.filter(pc.field("shard").isin(wanted)))
     places = np.array([number[name] for name in names.dictionary.to_pylist()], np.int64)
     ids, keys = rows["clip_id"].combine_chunks(), rows["key"].combine_chunks()
     samples = Samples(
