@@ -10,7 +10,6 @@ bit-identical to an undisturbed one.
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from typing import Any
 
@@ -19,21 +18,22 @@ from torch import nn
 
 from manifests.console import Ui
 from manifests.dataset import Dataset
-from manifests.errors import ClipmillError
 from model import conv3d
 from model.metrics import Metrics
 from model.world import World
 from shards.reading import Reading
 from shards.stream import Stream
+from train.inuse import holding, require_free
 from train.newest import not_shared
 from train.options import Options
 from train.recipe import text
 from train.run import Run
-from train.session import Session, restore, save, save_best, start
+from train.session import Session, require_finite, restore, save, save_best, start
 from train.signals import Stop
 from train.step import replicate, step
 
 MANY_DROPPED = 0.05  # of the clips of train
+SAVE, END, DIVERGED = 1, 2, 3  # what ranks may decide between two steps, the gravest last
 
 
 def train(
@@ -51,25 +51,18 @@ def train(
     `how` says how shards are read; with `recut` a resumed run may have another batch.
 
     Raises:
-        ClipmillError: data and options that do not fit, a run that is here already.
+        ClipmillError: data and options that do not fit, a run that is here already; a loss that
+            is no number.
+        StoppedError: another process trains in this folder.
         KeyboardInterrupt: SIGINT or SIGTERM came; the position is saved.
     """
+    if world.first:
+        require_free(run.folder)
     going_on = run.require(resume)
     session = start(dataset, options, run, world, ui, how or Reading(), going_on)
-    if not world.same(going_on):
-        raise not_shared(run)
-    if going_on:
-        restore(session, recut=recut)
-    elif world.first:
-        run.write_recipe(text(options, f"What {run.folder.name} was trained with."))
-        run.write_init(session.init)
-        if resume:
-            ui.note(f"nothing to resume: {run.folder} holds no {run.last.name}; starting anew")
-    _say_dropped(session)
-    for words in conv3d.warnings_here() if world.device.type == "cuda" else ():
-        ui.warn(words)
-    replica = replicate(session.network, world, session.ways.compiled)
-    with contextlib.closing(session), Stop() as stop:
+    mine = holding(run.folder) if world.first else contextlib.nullcontext()
+    with contextlib.closing(session), mine, Stop() as stop:
+        replica = _begin(session, going_on, resume, recut)
         while session.train.epoch < options.epochs:
             _epoch(session, replica, stop)
     return {
@@ -80,6 +73,24 @@ def train(
         "last": str(run.last),
         "best": str(run.best) if session.best_top1 >= 0 else None,
     }
+
+
+def _begin(session: Session, going_on: bool, resume: bool, recut: bool) -> nn.Module:
+    """Go on where the run stands or write down what it is; return the network as it is trained."""
+    run, world, ui = session.run, session.world, session.ui
+    if not world.same(going_on):
+        raise not_shared(run)
+    if going_on:
+        restore(session, recut=recut)
+    elif world.first:
+        run.write_recipe(text(session.options, f"What {run.folder.name} was trained with."))
+        run.write_init(session.init)
+        if resume:
+            ui.note(f"nothing to resume: {run.folder} holds no {run.last.name}; starting anew")
+    _say_dropped(session)
+    for words in conv3d.warnings_here() if world.device.type == "cuda" else ():
+        ui.warn(words)
+    return replicate(session.network, world, session.ways.compiled)
 
 
 def _say_dropped(session: Session) -> None:
@@ -128,10 +139,12 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
         for batch in stream:
             session.waited += time.monotonic() - asked
             loss = step(session, replica, batch)
+            session.watch.saw(stream.progress, loss, batch.rows)
             progress.advance(words=f"loss {loss.item():.3f}" if stream.step % 10 == 0 else "")
             asked = time.monotonic()
             _between_steps(session, stop)
     _say_lost(session, stream)
+    require_finite(session)
     seconds = time.monotonic() - started
     learned = _summed(session, session.metrics)
     session.metrics = Metrics(session.network.spec.num_classes, session.world.device)
@@ -144,11 +157,14 @@ def _between_steps(session: Session, stop: Stop) -> None:
     options = session.options
     due = time.monotonic() - session.saved > options.save_minutes * 60
     due |= options.save_steps > 0 and session.train.progress % options.save_steps == 0
-    decision = session.world.most(2 if stop.asked else int(due or stop.saving))
+    wish = END if stop.asked else SAVE if due or stop.saving else 0
+    decision = session.world.most(DIVERGED if session.watch.due() else wish)
+    if decision == DIVERGED:
+        raise session.watch.error(session.world, session.train.clip_ids)
     if decision:
         stop.saving = False
         save(session)
-    if decision == 2:
+    if decision == END:
         raise KeyboardInterrupt
 
 
@@ -187,11 +203,6 @@ def _conclude(
     row |= {f"train_{name}": learned[name] for name in names}
     row |= {f"val_{name}": seen[name] if seen else None for name in names}
     row |= {"clips_per_s": rate, "waiting": waited}
-    if not math.isfinite(learned["loss"]):
-        raise ClipmillError(
-            f"the loss of epoch {epoch + 1} is {learned['loss']}: training has diverged. Start a "
-            "new run with a smaller --lr or more --warmup-epochs; the last checkpoint is kept."
-        )
     session.log.append(row)
     if session.options.schedule == "plateau":
         session.plateau.step((seen or learned)["loss"])

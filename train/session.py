@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,7 @@ from train.run import Run
 from train.speed import precision
 from train.speed.recompute import recompute
 from train.speed.ways import Ways, prepare, usual
+from train.watch import NAMED, Watch
 
 
 @dataclass
@@ -71,6 +72,7 @@ class Session:
     saved: float = field(default_factory=time.monotonic)
     waited: float = 0.0
     restarts: int = 0
+    watch: Watch = field(default_factory=Watch)
 
     @property
     def kept(self) -> Network:
@@ -131,6 +133,7 @@ def start(
                 "the schedule follows the loss on train. `clipmill status` says why clips failed."
             )
     classes = len(dataset.labels)
+    _say_absent(stream, dataset.labels, ui)
     network = model.build(options.model, classes, **options.model_options)
     beginning = begin(network, options, dataset.labels, run, going_on, ui)
     network.to(world.device)
@@ -168,6 +171,18 @@ def _seen(dataset: Dataset, options: Options, train: Stream, val: Stream | None)
     return seen_by(dataset, name, train.clip_ids, val.clip_ids if val else ())
 
 
+def _say_absent(stream: Stream, labels: Sequence[str], ui: Ui) -> None:
+    """Warn of classes without a clip in train: no network can learn them."""
+    there = set(stream.samples.labels.tolist())
+    absent = [label for number, label in enumerate(labels) if number not in there]
+    if absent:
+        more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
+        ui.warn(
+            f"{len(absent)} of {len(labels)} classes have no clip in train and cannot be learned: "
+            f"{', '.join(absent[:NAMED])}{more}. `clipmill status` says why clips failed."
+        )
+
+
 def class_weights(stream: Stream, classes: int) -> torch.Tensor:
     """Return float32 (classes,): the loss weights with which every class counts alike.
 
@@ -181,7 +196,12 @@ def class_weights(stream: Stream, classes: int) -> torch.Tensor:
 
 
 def save(session: Session) -> None:
-    """Write the newest checkpoint; the training state of all ranks is summed into it."""
+    """Write the newest checkpoint; the training state of all ranks is summed into it.
+
+    Raises:
+        ClipmillError: a loss or a weight that is no finite number; nothing was written.
+    """
+    require_finite(session)
     metrics = session.world.total(session.metrics.state())
     if session.world.first:
         state = {
@@ -201,6 +221,12 @@ def save(session: Session) -> None:
         session.run.name_last(step, session.options.keep)
     session.saved = time.monotonic()
     session.world.wait()
+
+
+def require_finite(session: Session) -> None:
+    """Raise on all ranks if a loss or a weight is no finite number; waits for the device."""
+    networks = (session.network, session.kept)[: 2 if session.average else 1]
+    session.watch.require_finite(session.world, networks, session.train.clip_ids)
 
 
 def save_best(session: Session) -> None:
@@ -237,6 +263,11 @@ def restore(session: Session, *, recut: bool = False) -> None:
     session.options.require_same(state["options"], where, recut=recut)
     saved.require_spec(session.dataset.spec, session.dataset.storage.root)
     saved.require_labels(session.dataset.labels, session.dataset.storage.root)
+    if saved.network != session.network.spec:
+        raise ClipmillError(
+            f"{where} holds {saved.network}, but the run is of {session.network.spec}; expected "
+            "one and the same network. Take the run's own checkpoint, or start a new run."
+        )
     session.kept.load_state_dict(saved.weights)
     if session.average is not None:
         session.network.load_state_dict(state["network"])

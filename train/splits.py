@@ -6,6 +6,7 @@ runs as there are sets; what has been trained is gone on from, never done again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shlex
@@ -21,6 +22,7 @@ from model.world import World
 from shards import plan
 from shards.reading import Reading
 from shards.samples import read_samples
+from train.inuse import holding, require_free
 from train.loop import train
 from train.options import Options
 from train.run import Run
@@ -46,19 +48,22 @@ def train_all(
         KeyboardInterrupt: SIGINT or SIGTERM came; the position is saved.
     """
     runs = {name: Run(Path(folder) / name) for name in every(dataset)}
+    if world.first:
+        require_free(Path(folder))
     _require_ready(dataset, options, Path(folder), runs, resume)
     world.wait()  # no process may write before all have looked
     storage, results = LocalStorage(Path(folder).absolute()), {}
-    for number, (name, run) in enumerate(runs.items(), 1):
-        ui.note(f"split set {name} ({number} of {len(runs)})")
-        going_on = resume and run.last.exists()
-        world.wait()
-        mine = dataclasses.replace(options, split_set=name)
+    with holding(Path(folder)) if world.first else contextlib.nullcontext():
+        for number, (name, run) in enumerate(runs.items(), 1):
+            ui.note(f"split set {name} ({number} of {len(runs)})")
+            going_on = resume and bool(run.candidates())
+            world.wait()
+            mine = dataclasses.replace(options, split_set=name)
+            if world.first:
+                storage.write(FINISHED, json.dumps([*results]).encode())
+            results[name] = train(dataset, mine, run, world, going_on, ui, how, recut)
         if world.first:
             storage.write(FINISHED, json.dumps([*results]).encode())
-        results[name] = train(dataset, mine, run, world, going_on, ui, how, recut)
-    if world.first:
-        storage.write(FINISHED, json.dumps([*results]).encode())
     return {"run": str(Path(folder).absolute()), "split_sets": results}
 
 

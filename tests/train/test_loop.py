@@ -1,9 +1,11 @@
 """The loop learns, goes on exactly where it was killed, and says what does not fit."""
 
 import csv
+import dataclasses
 import io
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -230,7 +232,7 @@ def test_without_val_the_last_is_all_there_is(make_root, fit, tmp_path):
     assert result["best"] is None
     assert result["best_val_top1"] is None
     assert sorted(os.listdir(tmp_path / "run")) == [
-        *("checkpoints", "last.safetensors", "log.csv", "recipe.toml")
+        *(".lock", "checkpoints", "last.safetensors", "log.csv", "recipe.toml")
     ]
     assert [row["val_top1"] for row in log(tmp_path / "run")] == ["", ""]
 
@@ -334,7 +336,60 @@ def test_fewer_clips_a_step_than_processes(learnable, tmp_path):
         train(dataset, Options(batch=2), run, world, False, Ui(quiet=True))
 
 
-def test_a_diverged_run_ends_with_one_sentence(learnable, fit, tmp_path):
+def test_a_diverged_run_ends_with_its_clips_and_saves_nothing_of_it(learnable, fit, tmp_path):
     options = {"model": "c3d", "lr": 100.0, "batch": 4, "epochs": 3, "schedule": "constant"}
-    with pytest.raises(ClipmillError, match=r"diverged.*smaller --lr"):
-        fit(learnable, tmp_path / "run", **options, optimizer="sgd")
+    options |= {"optimizer": "sgd", "save_steps": 1, "keep": 99}
+    with pytest.raises(ClipmillError, match=r"diverged.*at step \d+.*smaller --lr") as error:
+        fit(learnable, tmp_path / "run", **options)
+    step = int(re.findall(r"at step (\d+)", str(error.value))[0])
+    assert len(re.findall(r"train-\d\d", str(error.value))) == 4
+    kept = Run(tmp_path / "run").kept()
+    assert max(kept, default=0) < step
+    for path in kept.values():
+        assert all(x.isfinite().all() for x in checkpoint.load(path).weights.values())
+
+
+def test_weights_that_are_no_numbers_are_not_saved(learnable, fit, tmp_path, monkeypatch):
+    """The loss of a step is of the weights before it: its update may be what has no number."""
+    from train import loop
+
+    real = loop.step
+
+    def step(session, replica, batch):
+        loss = real(session, replica, batch)
+        if session.train.progress == 3:
+            next(session.network.parameters()).data[0] = float("nan")
+        return loss
+
+    monkeypatch.setattr(loop, "step", step)
+    with pytest.raises(ClipmillError, match=r"weights are no finite numbers at step 3, with"):
+        fit(learnable, tmp_path / "run", batch=6, epochs=2, save_steps=3)
+    assert not Run(tmp_path / "run").candidates()
+
+
+def test_classes_without_a_clip_are_named(learnable, fit, tmp_path, monkeypatch):
+    from train import session
+
+    real = session._say_absent
+
+    def say(stream, labels, ui):
+        real(stream, [*labels, "yellow"], ui)
+
+    monkeypatch.setattr(session, "_say_absent", say)
+    out = io.StringIO()
+    ui = Ui(quiet=True, _consoles={"stderr": Console(file=out, width=400)})
+    fit(learnable, tmp_path / "run", batch=24, epochs=1, ui=ui)
+    assert "1 of 4 classes have no clip in train and cannot be learned: yellow." in out.getvalue()
+
+
+def test_a_checkpoint_of_another_network_is_refused(learnable, fit, tmp_path):
+    fit(learnable, tmp_path / "run", batch=24, epochs=1)
+    fit(learnable, tmp_path / "other", model="c3d", batch=24, epochs=1)
+    last = tmp_path / "run" / "last.safetensors"
+    other = checkpoint.load(tmp_path / "other" / "last.safetensors")
+    text = refused(learnable, tmp_path / "other", fit, resume=True, batch=24, epochs=1)
+    assert "was started with model 'c3d', now it is 'r2plus1d'" in text
+    state = {**checkpoint.load(last).state}
+    checkpoint.save(last, dataclasses.replace(other, state=state))
+    text = refused(learnable, tmp_path / "run", fit, resume=True, batch=24, epochs=1)
+    assert "expected one and the same network" in text

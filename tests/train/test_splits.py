@@ -55,7 +55,7 @@ def finished(folder: Path) -> list[str]:
 
 
 def test_each_set_is_trained_as_if_alone(runs, three_splits, fit, same_weights, tmp_path):
-    assert sorted(os.listdir(runs)) == ["finished.json", *SETS]
+    assert sorted(os.listdir(runs)) == [".lock", "finished.json", *SETS]
     assert finished(runs) == SETS
     fit(three_splits, tmp_path / "alone", split_set="split2", **OPTIONS)
     for name in ("last.safetensors", "best.safetensors"):
