@@ -34,8 +34,8 @@ class Batch:
     """One rank's share of a global batch; its memory is used again once no tensor shows it.
 
     pixels uint8 (N, T, H, W, C); labels int64 (N,), -1 where there is none; rows int64 (N,), the
-    sample's place in `Stream.clip_ids`, -1 for padding; random float32 (N, 8) in [0, 1), drawn from
-    (seed, epoch, clip) for augmentation on the device.
+    sample's place in `Stream.clip_ids`, -1 for padding; random float32 (N, 10) in [0, 1), drawn
+    from (seed, epoch, clip) for augmentation on the device.
     """
 
     pixels: torch.Tensor

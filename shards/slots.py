@@ -27,7 +27,7 @@ Copying = deque[tuple[torch.cuda.Event, int]]
 
 
 class Slots:
-    """`pixels` uint8 (slots, N, T, H, W, C) and `random` float32 (slots, N, 8), shared."""
+    """`pixels` uint8 (slots, N, T, H, W, C) and `random` float32 (slots, N, 10), shared."""
 
     def __init__(self, count: int, share: int, window: Window) -> None:
         self._shape = (count, share, *window, CHANNELS)

@@ -70,7 +70,7 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Maker:
-    """Knows all labels, int64 (samples,), and random numbers, float32 (slots, N, 8)."""
+    """Knows all labels, int64 (samples,), and random numbers, float32 (slots, N, 10)."""
 
     labels: NDArray[np.int64]
     random: NDArray[np.float32]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from manifests.spec import ClipSpec, Window
 from shards import draws
 
-RANDOM = 8  # numbers that are drawn for each clip, for augmentation on the device
+RANDOM = 10  # numbers that are drawn for each clip, for augmentation on the device
 _AXES = 3  # time, height and width: the numbers drawn first
 
 
@@ -29,7 +29,7 @@ class Windows:
     def draw(
         self, keys: NDArray[np.uint64], epoch: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return first frame, top and left (N, 3) for clips by key (N,), and random (N, 8)."""
+        """Return first frame, top and left (N, 3) for clips by key (N,), and random (N, RANDOM)."""
         places = np.array(self.spec.shape[:_AXES]) - np.array(self.window) + 1
         drawn = draws.doubles(keys, self.seed, epoch, 0, _AXES + RANDOM)
         random = draws.as_floats(drawn[:, _AXES:])

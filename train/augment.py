@@ -7,14 +7,21 @@ frame once (bilinear); colour is one pass in float. Both work on uint8 and give 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from manifests.errors import unknown
+
 # Columns of Batch.random.
-FLIP, AREA, ASPECT, TOP, LEFT, BRIGHTNESS, CONTRAST, SATURATION = range(8)
+FLIP, AREA, ASPECT, TOP, LEFT, BRIGHTNESS, CONTRAST, SATURATION, HUE, MIXED = range(10)
 ASPECTS = (3 / 4, 4 / 3)
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
+# Luma and two colour differences, as NTSC has them: hue is the direction of the differences.
+_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 def zoom(clips: Tensor, random: Tensor, least_area: float) -> Tensor:
@@ -58,6 +65,34 @@ def colour(clips: Tensor, random: Tensor, strength: float) -> Tensor:
     mean = grey.mean((1, 2, 3, 4), keepdim=True)
     values = mean + (values - mean) * contrast
     return values.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def hue(clips: Tensor, random: Tensor, most: float) -> Tensor:
+    """Turn the hue of each clip by up to `most` of the circle (1/2: to the opposite colour).
+
+    uint8 (N, T, H, W, C) in and out. Luma stays, and so does what is grey.
+    """
+    angle = 2 * math.pi * most * (2 * random[:, HUE] - 1)
+    one, none = torch.ones_like(angle), torch.zeros_like(angle)
+    cos, sin = angle.cos(), angle.sin()
+    rows = [one, none, none, none, cos, -sin, none, sin, cos]
+    turn = torch.stack(rows, 1).view(-1, 3, 3)
+    basis = torch.tensor(_YIQ, device=clips.device)
+    matrix = torch.linalg.inv(basis) @ turn @ basis
+    values = clips.float().flatten(1, 3) @ matrix.transpose(1, 2)
+    return values.round_().clamp_(0, 255).to(torch.uint8).view_as(clips)
+
+
+def mirrored(labels: Sequence[str], kept: Sequence[str]) -> Tensor | None:
+    """Return bool (classes,): which labels may be mirrored, all but those `kept`; None for all.
+
+    Raises:
+        ClipmillError: a label that the data set does not have (naming the nearest).
+    """
+    for name in kept:
+        if name not in labels:
+            raise unknown("label in --flip-except", name, labels)
+    return torch.tensor([label not in kept for label in labels]) if kept else None
 
 
 def flips(random: Tensor) -> Tensor:

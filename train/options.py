@@ -124,6 +124,18 @@ class Options:
         1.0, "Zoom into parts of at least this area (1: off).", 0.01, 1.0, panel=AUGMENTING
     )
     jitter: float = setting(0.0, "Strength of colour changes (0: off).", 0.0, 1.0, panel=AUGMENTING)
+    hue: float = setting(
+        0.0, "Turn hues by up to this part of the circle (0: off).", 0.0, 0.5, panel=AUGMENTING
+    )
+    flip_except: tuple[str, ...] = setting(
+        (),
+        "Labels never mirrored, such as 'turn left,turn right' (with commas in them: a recipe).",
+        form=settings.names,
+        panel=AUGMENTING,
+    )
+    mixup: float = setting(
+        0.0, "Alpha of Beta, by which two clips are mixed (0: off).", 0.0, 10.0, panel=AUGMENTING
+    )
     precision: str = setting(
         "auto",
         "auto is bf16 on GPUs that have it, elsewhere fp32.",

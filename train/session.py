@@ -33,7 +33,7 @@ from model.world import World
 from shards.reading import Reading
 from shards.samples import read_samples
 from shards.stream import Stream
-from train import average
+from train import augment, average
 from train.beginning import begin
 from train.newest import newest, not_shared
 from train.optim import optimizer as make_optimizer
@@ -63,6 +63,7 @@ class Session:
     metrics: Metrics
     ways: Ways
     scaler: GradScaler
+    mirrored: torch.Tensor | None = None
     class_weights: torch.Tensor | None = None
     average: Network | None = None
     seen: Seen | None = None
@@ -134,6 +135,7 @@ def start(
             )
     classes = len(dataset.labels)
     _say_absent(stream, dataset.labels, ui)
+    mirrored = augment.mirrored(dataset.labels, options.flip_except)
     network = model.build(options.model, classes, **options.model_options)
     beginning = begin(network, options, dataset.labels, run, going_on, ui)
     network.to(world.device)
@@ -158,6 +160,7 @@ def start(
         Metrics(classes, world.device),
         ways,
         precision.scaler(ways.precision, world.device),
+        None if mirrored is None else mirrored.to(world.device),
         class_weights(stream, classes).to(world.device) if options.balance else None,
         average.begun(network) if options.ema else None,
         _seen(dataset, options, stream, val).after(beginning.seen) if world.first else None,

@@ -8,14 +8,14 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.layers import Network
 from model.world import World
 from shards.batches import Batch
-from train import augment, average
+from train import average
+from train.inputs import Inputs, inputs, loss_of
 from train.optim import factor_at, scale_rates
 from train.session import Session
 from train.speed.micro import learn
@@ -36,20 +36,19 @@ def replicate(network: Network, world: World, compiled: bool = False) -> nn.Modu
 
 def step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     """One optimizer step on one global batch; returns this rank's share of its mean loss."""
-    options, stream, device = session.options, session.train, session.world.device
-    number = stream.progress - 1
+    options = session.options
+    number = session.train.progress - 1
     _set_rate(session, number)
     # Dropout depends on (seed, step, rank) alone, so resuming needs no generator state.
     torch.manual_seed((options.seed * 1_000_003 + number) * 1_009 + session.world.rank)
-    batch, some = _real(batch)
-    labels = batch.labels.to(device, non_blocking=True)
     # A rank whose clips are all damaged takes part with no loss, and leaves the norms as they are.
-    replica.train(some)
+    replica.train(bool(batch.valid.any()))
+    given = inputs(session, batch)
     session.optimizer.zero_grad(set_to_none=True)
     loss, logits = learn(
         replica,
-        _augmented(session, batch),
-        partial(_loss, session, labels),
+        given.clips,
+        partial(_loss, session, given),
         session.computing,
         session.scaler,
         options.accumulate,
@@ -59,49 +58,16 @@ def step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     _average_buffers(session.network, session.world)
     if session.average is not None:
         average.update(session.average, session.network, options.ema, number)
-    session.metrics.update(logits, labels, batch.valid.to(device))
+    session.metrics.update(logits, given.labels, given.valid)
     return loss
 
 
-def _loss(session: Session, labels: Tensor, logits: Tensor, part: slice) -> Tensor:
-    """A part's share of the global batch's mean loss."""
-    losses = functional.cross_entropy(
-        logits,
-        labels[part],
-        weight=session.class_weights,
-        ignore_index=-1,
-        reduction="sum",
-        label_smoothing=session.options.label_smoothing,
-    )
+def _loss(session: Session, given: Inputs, logits: Tensor, rows: slice) -> Tensor:
+    """Some clips' share of the global batch's mean loss."""
+    smoothing = session.options.label_smoothing
+    losses = loss_of(logits, given, rows, session.class_weights, smoothing)
     # DDP averages gradients over ranks: scaled so that their mean is the global batch's mean.
     return losses * (session.world.size / session.options.batch)
-
-
-def _real(batch: Batch) -> tuple[Batch, bool]:
-    """The batch without padding, which would count in the norms' statistics; whether any is left.
-
-    Padding stands at the end of a share that is one clip shorter, and where a clip was damaged.
-    """
-    real = batch.valid
-    if bool(real.all()) or not bool(real.any()):
-        return batch, bool(real.any())
-    there = real.to(batch.pixels.device)
-    rows = batch.rows[real.numpy()]
-    kept = Batch(batch.pixels[there], batch.labels[there], rows, batch.random[there])
-    return kept, True
-
-
-def _augmented(session: Session, batch: Batch) -> Tensor:
-    """Return the batch as the network takes it, changed at random as the options say."""
-    options, device = session.options, session.world.device
-    pixels = batch.pixels.to(device, non_blocking=True)
-    random = batch.random.to(device, non_blocking=True)
-    if options.least_area < 1:
-        pixels = augment.zoom(pixels, random, options.least_area)
-    if options.jitter > 0:
-        pixels = augment.colour(pixels, random, options.jitter)
-    clips = session.normalise(pixels, augment.flips(random) if options.flip else None)
-    return clips.contiguous(memory_format=session.ways.layout)
 
 
 def _set_rate(session: Session, step: int) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shards.draws import clip_keys, uniforms
+from shards.windows import RANDOM
 from train import augment
 
 SHAPE = (6, 4, 20, 24, 3)  # N, T, H, W, C
@@ -20,12 +21,13 @@ def clips(seed: int = 0, still: bool = False) -> torch.Tensor:
 
 
 def draws(count: int = SHAPE[0], seed: int = 0) -> torch.Tensor:
-    return torch.from_numpy(uniforms(clip_keys(map(str, range(count))), seed, 0, 3, 8))
+    return torch.from_numpy(uniforms(clip_keys(map(str, range(count))), seed, 0, 3, RANDOM))
 
 
 CHANGES = {
     "zoom": lambda pixels, random: augment.zoom(pixels, random, 0.3),
     "colour": lambda pixels, random: augment.colour(pixels, random, 0.6),
+    "hue": lambda pixels, random: augment.hue(pixels, random, 0.3),
 }
 
 
@@ -99,3 +101,22 @@ def test_about_half_of_the_clips_are_mirrored():
     flips = augment.flips(draws(4000))
     assert flips.dtype == torch.bool
     assert 1850 < int(flips.sum()) < 2150
+
+
+def test_hue_turns_colours_and_leaves_grey_and_luma():
+    grey = torch.arange(40, 220, 20, dtype=torch.uint8).view(1, 1, 1, -1, 1).expand(2, 1, 1, -1, 3)
+    random = torch.zeros(2, RANDOM)
+    random[:, augment.HUE] = torch.tensor([0.75, 1.0])
+    assert (augment.hue(grey, random, 0.5).int() - grey.int()).abs().max() <= 1
+    red = torch.tensor([150, 100, 100], dtype=torch.uint8).expand(2, 1, 1, 1, 3)
+    quarter, opposite = augment.hue(red, random, 0.5).view(2, 3).float()
+    luma = torch.tensor([0.299, 0.587, 0.114])
+    assert abs(float((quarter - red[0].view(3)) @ luma)) < 1
+    assert opposite[0] < opposite[1] and opposite[0] < opposite[2], "cyan"
+    random[:, augment.HUE] = 0.5
+    assert torch.equal(augment.hue(clips()[:2], random, 0.5), clips()[:2])
+
+
+def test_new_draws_leave_those_before_as_they_were():
+    keys = clip_keys(map(str, range(5)))
+    assert np.array_equal(uniforms(keys, 1, 2, 3, 8), uniforms(keys, 1, 2, 3, RANDOM)[:, :8])

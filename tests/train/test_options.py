@@ -25,6 +25,8 @@ BOUNDS = {
     "label_smoothing": (0.0, 0.99),
     "least_area": (0.01, 1.0),
     "jitter": (0.0, 1.0),
+    "hue": (0.0, 0.5),
+    "mixup": (0.0, 10.0),
     "ema": (0.0, 0.999999),
     "save_minutes": (0.0, 1e6),
     "save_steps": (0, 1_000_000_000),
@@ -98,6 +100,9 @@ CHANGED = {
     "lanes": 2,
     "tail": "pad",
     "precision": "bf16",
+    "hue": 0.1,
+    "flip_except": ("left",),
+    "mixup": 0.2,
 }
 FREE = {"epochs": 7, "save_minutes": 0.0, "accumulate": 2, "recompute": True, "compile": True}
 FREE |= {"save_steps": 5, "keep": 1}

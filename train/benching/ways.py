@@ -21,6 +21,7 @@ from manifests.dataset import Dataset
 from model.world import World
 from shards import reading
 from shards.batches import Batch
+from shards.windows import RANDOM
 from train.benching import jpegs
 from train.benching.turns import Way
 from train.options import Options
@@ -49,7 +50,7 @@ def constant(session: Session) -> Batch:
     shape = (count, *window, spec.shape[3])
     pixels = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
     labels = torch.arange(count) % classes
-    random = torch.rand((count, 8), generator=generator)
+    random = torch.rand((count, RANDOM), generator=generator)
     device = session.world.device
     rows: Any = torch.arange(count).numpy()
     return Batch(pixels.to(device), labels.to(device), rows, random.to(device))
