@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from infer.confusion import confusion_png
 from infer.scored import Scored
 from manifests import tables
 from manifests.console import Ui
 from manifests.local import LocalStorage
+from model.confusion import confusion_png
 from model.metrics import Metrics
 
 TOP = 5

@@ -11,64 +11,17 @@ import io
 import json
 import math
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from manifests.progress import LineProgress, Progress, bar
+from manifests.progress import clock as clock
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-LINE_EVERY_S = 60.0
 FILE_WIDTH = 160  # columns where the output is no terminal
-
-
-class Progress:
-    """Counts what is done. `advance` may carry words that stand behind the count.
-
-    `most` is the most a second that can be done, where something bounds it from outside.
-    """
-
-    def __init__(self, total: int, title: str, most: float | None = None) -> None:
-        self.total, self.title, self.done, self.words, self.most = total, title, 0, "", most
-        self.started = time.monotonic()
-
-    def advance(self, count: int = 1, words: str = "") -> None:
-        """Add to the count."""
-        self.done += count
-        self.words = words or self.words
-
-    @property
-    def rate(self) -> float:
-        """Things done a second."""
-        return self.done / max(time.monotonic() - self.started, 1e-9)
-
-    @property
-    def left(self) -> str:
-        """How long it still takes, in words; nothing before the first is done and at the end."""
-        if not 0 < self.done < self.total:
-            return ""
-        return clock((self.total - self.done) / min(self.rate, self.most or math.inf))
-
-    def line(self) -> str:
-        """One plain line: what, how many, how fast, how long still."""
-        remaining = f", {self.left} left" if self.left else ""
-        words = f", {self.words}" if self.words else ""
-        return f"{self.title}: {self.done:,}/{self.total:,}, {speed(self.rate)}{remaining}{words}"
-
-
-class _LineProgress(Progress):
-    """Progress without a terminal: one line a minute."""
-
-    def __init__(self, total: int, title: str, most: float | None, ui: Ui) -> None:
-        super().__init__(total, title, most)
-        self._ui, self._last = ui, self.started
-
-    def advance(self, count: int = 1, words: str = "") -> None:
-        super().advance(count, words)
-        if time.monotonic() - self._last >= LINE_EVERY_S:
-            self._last = time.monotonic()
-            self._ui.note(self.line())
 
 
 @dataclass
@@ -149,75 +102,22 @@ class Ui:
 
     @contextlib.contextmanager
     def progress(
-        self, total: int, title: str, closing: bool = True, most: float | None = None
+        self, total: int, title: str, closing: bool = True, **counting: Any
     ) -> Iterator[Progress]:
         """Show how far a long verb is; without `closing` its caller says how it ended.
 
-        `most` a second can be done, where a budget bounds it.
+        `counting` is what `Progress` takes: `most` a second, what was done `before`, the `unit`.
         """
         if not self.speaks or self.quiet:
-            yield Progress(total, title, most)
+            yield Progress(total, title, **counting)
         elif self._console("stderr").is_terminal:
-            with _bar(self._console("stderr"), total, title, most) as bar:
-                yield bar
+            with bar(self._console("stderr"), total, title, **counting) as shown:
+                yield shown
         else:
-            line = _LineProgress(total, title, most, self)
+            line = LineProgress(self.note, total, title, **counting)
             yield line
             if total and closing:
                 self.note(line.line())
-
-
-@contextlib.contextmanager
-def _bar(console: Console, total: int, title: str, most: float | None) -> Iterator[Progress]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-    from rich.progress import Progress as RichProgress
-
-    bar = RichProgress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        TextColumn("{task.fields[words]}"),
-        console=console,
-    )
-    task = bar.add_task(title, total=total, rate="", left="", words="")
-
-    class Bar(Progress):
-        """Progress that moves the bar."""
-
-        def advance(self, count: int = 1, words: str = "") -> None:
-            super().advance(count, words)
-            left = f"{self.left} left" if self.left else ""
-            rate = speed(self.rate)
-            bar.update(task, completed=self.done, rate=rate, left=left, words=self.words)
-
-    with bar:
-        yield Bar(total, title, most)
-
-
-def speed(per_s: float) -> str:
-    """Return a rate as people read it: 12.3/s, or 280/h where it is slow."""
-    return f"{per_s:.1f}/s" if per_s >= 0.5 or not per_s else f"{per_s * 3600:.0f}/h"
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as people read it: 42s, 3m10s, 5h07m, 3d04h."""
-    whole = round(seconds)
-    for size, small, unit, sub in (
-        (86400, 3600, "d", "h"),
-        (3600, 60, "h", "m"),
-        (60, 1, "m", "s"),
-    ):
-        if whole >= size:
-            return f"{whole // size}{unit}{whole % size // small:02d}{sub}"
-    return f"{whole}s"
 
 
 def size(count: float) -> str:

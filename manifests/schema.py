@@ -195,6 +195,33 @@ FROZEN = pa.schema(
     ]
 )
 
+METRICS = pa.schema(
+    [
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("step", pa.int64(), nullable=False),
+        pa.field("clips", pa.int64(), nullable=False),
+        pa.field("lr", pa.float64(), nullable=False),
+        *(
+            pa.field(f"{split}_{name}", pa.float64())
+            for split in ("train", "val", "test")
+            for name in ("loss", "top1", "top5", "mean_recall")
+        ),
+        pa.field("clips_per_s", pa.float64()),
+        pa.field("waiting", pa.float64()),
+        pa.field("seconds", pa.float64()),
+        pa.field("memory_mb", pa.float64()),
+        pa.field("gpu_memory_mb", pa.float64()),
+    ]
+)
+CONFUSIONS = pa.schema(
+    [
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("label_id", pa.int32(), nullable=False),
+        pa.field("predicted_id", pa.int32(), nullable=False),
+        pa.field("clips", pa.int64(), nullable=False),
+    ]
+)
+
 TABLES: dict[str, pa.Schema] = {
     "clips": CLIPS,
     "labels": LABELS,
@@ -212,6 +239,8 @@ TABLES: dict[str, pa.Schema] = {
     "plans/pack": PACK_PLAN,
     "predictions": PREDICTIONS,
     "frozen": FROZEN,
+    "metrics": METRICS,
+    "confusions": CONFUSIONS,
 }
 
 # Columns that files of this version may lack, for they were written before there were such:

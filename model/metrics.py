@@ -89,6 +89,11 @@ class Metrics:
         state["out_of_range"] += (valid & ~known & (labels != -1)).sum()
         state["confusion"].view(-1).index_add_(0, cells, known.long())
 
+    def so_far(self) -> Tensor:
+        """Return float64 (2,) on the device: clips that were right, and all. It does not wait."""
+        confusion = self._state["confusion"]
+        return torch.stack([confusion.diagonal().sum(), confusion.sum()]).double()
+
     def result(self) -> dict[str, float]:
         """Return plain numbers; NaN where no clip was labelled.
 

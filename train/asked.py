@@ -46,6 +46,8 @@ def _annotated(kind: Any, default: Any, of: Setting) -> Any:
             if plain is bool
             else f"{default:g}"
             if plain is float
+            else ",".join(map(str, default))
+            if isinstance(default, tuple)
             else f"{default}"
         )
     return Annotated[

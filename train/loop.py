@@ -13,7 +13,6 @@ import contextlib
 import time
 from typing import Any
 
-import torch
 from torch import nn
 
 from manifests.console import Ui
@@ -23,14 +22,21 @@ from model.metrics import Metrics
 from model.world import World
 from shards.reading import Reading
 from shards.stream import Stream
+from train import figures
+from train.evaluation import evaluate, measured
 from train.inuse import holding, require_free
+from train.measured import Measured
 from train.newest import not_shared
 from train.options import Options
 from train.recipe import text
 from train.run import Run
 from train.session import Session, require_finite, restore, save, save_best, start
+from train.showing import showing
 from train.signals import Stop
 from train.step import replicate, step
+from train.trackers.names import NONE
+from train.trackers.opening import opened
+from train.trackers.told import Told
 
 MANY_DROPPED = 0.05  # of the clips of train
 SAVE, END, DIVERGED = 1, 2, 3  # what ranks may decide between two steps, the gravest last
@@ -88,6 +94,8 @@ def _begin(session: Session, going_on: bool, resume: bool, recut: bool) -> nn.Mo
         if resume:
             ui.note(f"nothing to resume: {run.folder} holds no {run.last.name}; starting anew")
     _say_dropped(session)
+    if session.world.first:
+        session.trackers = opened(session)
     for words in conv3d.warnings_here() if world.device.type == "cuda" else ():
         ui.warn(words)
     return replicate(session.network, world, session.ways.compiled)
@@ -129,27 +137,32 @@ def _say_lost(session: Session, stream: Stream) -> None:
 def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
     """Train to the end of the epoch that the stream stands in, look at val, keep checkpoints."""
     stream, epoch, started = session.train, session.train.epoch, time.monotonic()
-    title = f"epoch {epoch + 1}/{session.options.epochs}"
     session.waited = 0.0
-    first = stream.step
-    clips = (len(stream) - first) * session.options.batch  # of a re-cut epoch, those after the cut
-    with session.ui.progress(len(stream), title, closing=False) as progress:
-        progress.advance(first)
+    # Of an epoch that goes on or was re-cut, those that are left.
+    clips = (len(stream) - stream.step) * session.options.batch
+    with showing(session) as show:
         asked = time.monotonic()
         for batch in stream:
             session.waited += time.monotonic() - asked
             loss = step(session, replica, batch)
             session.watch.saw(stream.progress, loss, batch.rows)
-            progress.advance(words=f"loss {loss.item():.3f}" if stream.step % 10 == 0 else "")
+            show.stepped(loss)
             asked = time.monotonic()
             _between_steps(session, stop)
     _say_lost(session, stream)
     require_finite(session)
+    found = {"train": measured(session, session.metrics)}  # waits for what the device still does
     seconds = time.monotonic() - started
-    learned = _summed(session, session.metrics)
     session.metrics = Metrics(session.network.spec.num_classes, session.world.device)
-    seen = evaluate(session) if session.val else None
-    _conclude(session, epoch, learned, seen, clips / seconds, session.waited / seconds)
+    pictures = session.options.tracker != (NONE,)  # on all ranks alike
+    for split, looked_at in (("val", session.val), ("test", session.test)):
+        if looked_at is not None:
+            found[split] = evaluate(session, looked_at, pictures=split == "val" and pictures)
+            _say_lost(session, looked_at)
+    session.aside = time.monotonic() - started - seconds
+    pace = {"clips_per_s": clips / seconds, "waiting": session.waited / seconds}
+    pace["seconds"] = time.monotonic() - started
+    _conclude(session, epoch, found, pace)
 
 
 def _between_steps(session: Session, stop: Stop) -> None:
@@ -168,41 +181,12 @@ def _between_steps(session: Session, stop: Stop) -> None:
         raise KeyboardInterrupt
 
 
-def evaluate(session: Session) -> dict[str, float]:
-    """Return loss, top-1 and top-5 on val: each clip once, whatever the number of ranks."""
-    assert session.val is not None
-    metrics = Metrics(session.network.spec.num_classes, session.world.device)
-    network = session.kept.eval()
-    with torch.inference_mode(), session.computing():
-        for batch in session.val:
-            device = session.world.device
-            clips = session.normalise(batch.pixels.to(device))
-            logits = network(clips.contiguous(memory_format=session.ways.layout)).float()
-            metrics.update(logits, batch.labels.to(device), batch.valid.to(device))
-    _say_lost(session, session.val)
-    return _summed(session, metrics)
-
-
-def _summed(session: Session, metrics: Metrics) -> dict[str, float]:
-    whole = Metrics(session.network.spec.num_classes, session.world.device)
-    whole.merge(session.world.total(metrics.state()))
-    return whole.result()
-
-
 def _conclude(
-    session: Session,
-    epoch: int,
-    learned: dict[str, float],
-    seen: dict[str, float] | None,
-    rate: float,
-    waited: float,
+    session: Session, epoch: int, found: dict[str, Measured], pace: dict[str, float]
 ) -> None:
-    """Write the epoch's line and its checkpoints."""
-    names = ("loss", "top1", "top5")
-    row: dict[str, Any] = {"epoch": epoch + 1, "lr": session.optimizer.param_groups[0]["lr"]}
-    row |= {f"train_{name}": learned[name] for name in names}
-    row |= {f"val_{name}": seen[name] if seen else None for name in names}
-    row |= {"clips_per_s": rate, "waiting": waited}
+    """Write the epoch's figures and its checkpoints; what was measured on test decides nothing."""
+    learned, seen = found["train"].result, found["val"].result if "val" in found else None
+    row = figures.row(session, epoch, found, pace)
     session.log.append(row)
     if session.options.schedule == "plateau":
         session.plateau.step((seen or learned)["loss"])
@@ -210,7 +194,9 @@ def _conclude(
     if better and seen is not None:
         session.best_top1 = seen["top1"]
     if session.world.first:
-        session.run.write_log(session.log)
+        figures.write(session, epoch, found)
+        labels = session.dataset.labels
+        session.trackers.epoch(Told(session.log, found, labels, session.curve))
         session.ui.note(_line(row, session.options.epochs))
     if better:
         save_best(session)

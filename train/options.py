@@ -15,6 +15,7 @@ from manifests.spec import ClipSpec, Window
 from model import BUILDERS
 from train import settings
 from train.settings import setting
+from train.trackers import names as trackers
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("plateau", "cosine", "steps", "constant")
@@ -22,6 +23,7 @@ MODALITIES = ("rgb", "motion")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 NETWORK, RATE, AUGMENTING, KEEPING = "Network", "Optimizer", "Augmentation", "Keeping"
 COMPUTING = "Computing"
+SHOWING = "Showing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,29 @@ class Options:
     )
     keep: int = setting(
         2, "Last checkpoints that are kept.", 1, 1_000_000, panel=KEEPING, free=True
+    )
+    tracker: tuple[str, ...] = setting(
+        ("tensorboard",),
+        "Who shows the run: tensorboard, visdom, both with a comma between, or none.",
+        form=trackers.named,
+        panel=SHOWING,
+        free=True,
+    )
+    visdom: str = setting(
+        "http://localhost:8097",
+        "Address of a visdom server.",
+        form=trackers.address,
+        panel=SHOWING,
+        free=True,
+    )
+    log_steps: int = setting(
+        10, "Steps from one look at the loss to the next.", 1, 1_000_000, panel=SHOWING, free=True
+    )
+    test: bool = setting(
+        False,
+        "Also measure test after each epoch, as the seed did; best is chosen by val alone.",
+        panel=SHOWING,
+        free=True,
     )
 
     def __post_init__(self) -> None:

@@ -1,12 +1,10 @@
-"""The run folder: recipe.toml, log.csv with a line an epoch, best and last checkpoints.
+"""The run folder: recipe.toml, the tables of figures, best and last checkpoints.
 
 Everything is written through storage's one door, whole or not at all.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Mapping
@@ -109,18 +107,6 @@ class Run:
             ) from error
         return record
 
-    def write_log(self, rows: list[dict[str, Any]]) -> None:
-        """Write log.csv with a line for each epoch."""
-        if not rows:
-            return
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {
-                key: f"{value:.6g}" if isinstance(value, float) else value
-                for key, value in row.items()
-            }
-            for row in rows
-        )
-        self._storage.write("log.csv", text.getvalue().encode())
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file of the run, whole or not at all."""
+        self._storage.write(path, data)

@@ -24,6 +24,7 @@ from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from manifests.seen import Seen, seen_by
 from manifests.seen import read as read_seen
+from manifests.spec import Window
 from model import checkpoint as checkpoints
 from model.checkpoint import Checkpoint
 from model.layers import Network
@@ -35,6 +36,7 @@ from shards.samples import read_samples
 from shards.stream import Stream
 from train import augment, average
 from train.beginning import begin
+from train.curve import Curve
 from train.newest import newest, not_shared
 from train.optim import optimizer as make_optimizer
 from train.options import Options
@@ -42,6 +44,7 @@ from train.run import Run
 from train.speed import precision
 from train.speed.recompute import recompute
 from train.speed.ways import Ways, prepare, usual
+from train.trackers.several import Trackers
 from train.watch import NAMED, Watch
 
 
@@ -72,8 +75,12 @@ class Session:
     best_top1: float = -1.0
     saved: float = field(default_factory=time.monotonic)
     waited: float = 0.0
+    aside: float = 0.0  # seconds that the last epoch took beside its training
     restarts: int = 0
     watch: Watch = field(default_factory=Watch)
+    test: Stream | None = None
+    curve: Curve = field(default_factory=Curve)
+    trackers: Trackers = field(default_factory=Trackers)
 
     @property
     def kept(self) -> Network:
@@ -85,10 +92,11 @@ class Session:
         return precision.autocast(self.ways.precision, self.world.device)
 
     def close(self) -> None:
-        """End the processes that read shards."""
-        self.train.close()
-        if self.val is not None:
-            self.val.close()
+        """End the processes that read shards, and tell the trackers that it is over."""
+        self.trackers.close()
+        for stream in (self.train, self.val, self.test):
+            if stream is not None:
+                stream.close()
 
 
 def start(
@@ -133,6 +141,7 @@ def start(
                 "no clip of val is packed, so the run goes without val: no best checkpoint, and "
                 "the schedule follows the loss on train. `clipmill status` says why clips failed."
             )
+    test = _test(dataset, window, reading) if options.test else None
     classes = len(dataset.labels)
     _say_absent(stream, dataset.labels, ui)
     mirrored = augment.mirrored(dataset.labels, options.flip_except)
@@ -165,7 +174,14 @@ def start(
         average.begun(network) if options.ema else None,
         _seen(dataset, options, stream, val).after(beginning.seen) if world.first else None,
         beginning.record,
+        test=test,
     )
+
+
+def _test(dataset: Dataset, window: Window, reading: dict[str, Any]) -> Stream:
+    if not len(read_samples(dataset, "test", reading["split_set"])):
+        raise ClipmillError("--test, but no clip of test is packed; pack some, or leave it out.")
+    return Stream(dataset, "test", window, train=False, **reading)
 
 
 def _seen(dataset: Dataset, options: Options, train: Stream, val: Stream | None) -> Seen:
@@ -206,6 +222,7 @@ def save(session: Session) -> None:
     """
     require_finite(session)
     metrics = session.world.total(session.metrics.state())
+    session.trackers.flush()  # what lies behind a checkpoint is never told again
     if session.world.first:
         state = {
             "options": session.options.as_dict(),
@@ -215,6 +232,7 @@ def save(session: Session) -> None:
             "scaler": session.scaler.state_dict(),
             "metrics": metrics,
             "log": session.log,
+            "curve": session.curve.state_dict(),
             "best_top1": session.best_top1,
         }
         if session.average is not None:
@@ -290,6 +308,8 @@ def restore(session: Session, *, recut: bool = False) -> None:
     if session.seen is not None:  # with what the weights had seen that the run began with
         session.seen = session.seen.after(read_seen(where))
     session.log, session.best_top1 = state["log"], state["best_top1"]
+    if "curve" in state:
+        session.curve.load_state_dict(state["curve"])
     if session.train.epoch >= session.options.epochs:
         session.ui.note(f"{where} has its {session.train.epoch} epochs: nothing is left to train")
     else:

@@ -40,7 +40,7 @@ def test_wrong_use_of_score_writes_nothing(learnable, trained, cli, tmp_path):
     out, checkpoint = tmp_path / "out", trained / "best.safetensors"
     for changed, expected in (
         ({"split": "tests"}, "split 'tests' is not in split set 'default'; expected one of"),
-        ({"checkpoint": trained / "log.csv"}, "is not a whole safetensors file"),
+        ({"checkpoint": trained / "metrics.csv"}, "is not a whole safetensors file"),
     ):
         options = {"root": learnable, "checkpoint": checkpoint, "out": out} | changed
         words = [f"--{name}={value}" for name, value in options.items()]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from manifests import console
+from manifests import progress as progresses
 from manifests.console import Progress, Ui, clock, size
 
 
@@ -26,13 +27,13 @@ class Clock:
 @pytest.fixture
 def time(monkeypatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(console.time, "monotonic", clock)
+    monkeypatch.setattr(progresses.time, "monotonic", clock)
     return clock
 
 
-def terminal() -> tuple[Ui, io.StringIO]:
+def terminal(width: int = 120) -> tuple[Ui, io.StringIO]:
     said = io.StringIO()
-    shown = Console(file=said, force_terminal=True, width=120, color_system="truecolor")
+    shown = Console(file=said, force_terminal=True, width=width, color_system="truecolor")
     return Ui(_consoles={"stderr": shown, "stdout": shown}), said
 
 
@@ -88,6 +89,16 @@ def test_a_line_of_progress(time):
     assert progress.line() == "pack: 1,200/1,200, 120.0/s, 7 failed"
 
 
+def test_what_was_done_before_does_not_count_in_the_rate(time):
+    progress = Progress(1200, "epoch 1/1", before=1000, unit="clips")
+    assert progress.line() == "epoch 1/1: 1,000/1,200, 0.0 clips/s"
+    time.now += 10
+    progress.advance(100)
+    assert progress.line() == "epoch 1/1: 1,100/1,200, 10.0 clips/s, 10s left"
+    time.now += 1000
+    assert progress.line() == "epoch 1/1: 1,100/1,200, 356 clips/h, 16m50s left"
+
+
 def test_one_line_a_minute_without_a_terminal(time, capsys):
     with Ui().progress(100, "score") as progress:
         for _ in range(100):
@@ -119,6 +130,20 @@ def test_a_bar_on_a_terminal():
     assert "3/3" in said.getvalue()
     assert "loss 1.0" in said.getvalue()
     assert "\x1b[" in said.getvalue()
+
+
+def test_on_a_narrow_terminal_the_words_stand_under_the_bar():
+    ui, said = terminal(80)
+    words = "loss 2.312, top-1 34.5%, 0.4% waiting for data, 3h12m left of the run"
+    with ui.progress(9537, "epoch 12/100", unit="clips") as progress:
+        progress.advance(1200, words=words)
+    lines = [
+        re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)
+        for line in re.split("[\\r\\n]", said.getvalue())
+    ]
+    assert any("epoch 12/100" in line and "1200/9537" in line and "left" in line for line in lines)
+    assert f"  {words}" in [line.rstrip() for line in lines]
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_closing_line_can_be_left_to_the_caller(time, capsys):

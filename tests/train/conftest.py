@@ -33,6 +33,7 @@ def fit() -> Callable[..., dict[str, Any]]:
     def fitted(root: Path, folder: Path, resume: bool = False, **options: Any) -> dict[str, Any]:
         name = options.setdefault("model", "r2plus1d")
         options.setdefault("width", 4)
+        options.setdefault("tracker", ("none",))
         if name == "c3d":
             options.setdefault("dropout", 0.0)
         ui = options.pop("ui", Ui(quiet=True))

@@ -63,7 +63,7 @@ def words(**options: object) -> list[str]:
 
 
 def column(folder: Path, name: str) -> list[float]:
-    with (folder / "log.csv").open() as file:
+    with (folder / "metrics.csv").open() as file:
         return [float(row[name]) for row in csv.DictReader(file)]
 
 

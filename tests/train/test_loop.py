@@ -53,13 +53,13 @@ BUSY = {
 
 
 def log(folder: Path) -> list[dict[str, str]]:
-    with (folder / "log.csv").open() as file:
+    with (folder / "metrics.csv").open() as file:
         return list(csv.DictReader(file))
 
 
 def learned(folder: Path) -> list[list[str]]:
     """The log without the columns that are about time."""
-    timed = ("clips_per_s", "waiting")
+    timed = ("clips_per_s", "waiting", "seconds", "memory_mb")
     return [[value for name, value in row.items() if name not in timed] for row in log(folder)]
 
 
@@ -232,7 +232,13 @@ def test_without_val_the_last_is_all_there_is(make_root, fit, tmp_path):
     assert result["best"] is None
     assert result["best_val_top1"] is None
     assert sorted(os.listdir(tmp_path / "run")) == [
-        *(".lock", "checkpoints", "last.safetensors", "log.csv", "recipe.toml")
+        ".lock",
+        "checkpoints",
+        "confusions",
+        "last.safetensors",
+        "metrics.csv",
+        "metrics.parquet",
+        "recipe.toml",
     ]
     assert [row["val_top1"] for row in log(tmp_path / "run")] == ["", ""]
 

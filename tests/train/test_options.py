@@ -31,6 +31,7 @@ BOUNDS = {
     "save_minutes": (0.0, 1e6),
     "save_steps": (0, 1_000_000_000),
     "keep": (1, 1_000_000),
+    "log_steps": (1, 1_000_000),
     "seed": (0, 2**32 - 1),
 }
 
@@ -104,8 +105,19 @@ CHANGED = {
     "flip_except": ("left",),
     "mixup": 0.2,
 }
-FREE = {"epochs": 7, "save_minutes": 0.0, "accumulate": 2, "recompute": True, "compile": True}
-FREE |= {"save_steps": 5, "keep": 1}
+FREE = {
+    "epochs": 7,
+    "save_minutes": 0.0,
+    "tracker": ("none",),
+    "visdom": "http://there:80",
+    "log_steps": 3,
+    "test": True,
+    "accumulate": 2,
+    "recompute": True,
+    "compile": True,
+    "save_steps": 5,
+    "keep": 1,
+}
 
 
 def test_continuing_may_change_epochs_and_saving_alone():

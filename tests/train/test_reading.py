@@ -89,7 +89,7 @@ def test_a_rank_whose_clips_are_all_damaged_takes_part(
     _, said = job.communicate(timeout=200)
     assert job.returncode == 0, said
     assert "6 damaged clips were left out" in " ".join(said.split())
-    with (tmp_path / "run/log.csv").open() as file:
+    with (tmp_path / "run/metrics.csv").open() as file:
         [row] = csv.DictReader(file)
     assert float(row["train_loss"]) > 0
 

@@ -1,6 +1,4 @@
-"""The run folder: what is there already, options and the log."""
-
-import csv
+"""The run folder: what is there already, and what was asked for."""
 
 import pytest
 
@@ -26,17 +24,3 @@ def test_what_was_asked_for_is_kept_as_a_recipe(tmp_path):
     run, options = Run(tmp_path / "a" / "run"), Options(crop=(16, 17), width=8)
     run.write_recipe(recipe.text(options, "a run"))
     assert recipe.resolve(str(run.folder / "recipe.toml"), {}) == options
-
-
-def test_the_log_is_replaced_whole(tmp_path):
-    run = Run(tmp_path)
-    run.write_log([])
-    assert not (tmp_path / "log.csv").exists()
-    rows = [{"epoch": 1, "lr": 1e-4, "val_top1": None}, {"epoch": 2, "lr": 1 / 3, "val_top1": 1.0}]
-    run.write_log(rows[:1])
-    run.write_log(rows)
-    with (tmp_path / "log.csv").open() as file:
-        found = list(csv.DictReader(file))
-    assert [row["epoch"] for row in found] == ["1", "2"]
-    assert [row["lr"] for row in found] == ["0.0001", "0.333333"]
-    assert [row["val_top1"] for row in found] == ["", "1"]

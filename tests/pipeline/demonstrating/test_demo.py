@@ -144,7 +144,7 @@ def test_the_whole_road_twice_with_few_videos(tmp_path):
     for path in ("score/confusion.png", "predict/v_OrbitClockwise_g01_c01.mp4"):
         assert (out / path).stat().st_size > 1000
     assert 0 <= json.loads((out / "score" / "metrics.json").read_text())["top1"] <= 1
-    with (out / "run" / "log.csv").open() as lines:
+    with (out / "run" / "metrics.csv").open() as lines:
         assert len(list(csv.DictReader(lines))) == int(
             demo.TRAINING.split("--epochs ")[1].split()[0]
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infer.confusion import MARGIN, confusion_png
+from model.confusion import MARGIN, confusion_png
 
 WHITE, BLUE = (255, 255, 255), (8, 48, 107)
 
