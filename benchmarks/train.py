@@ -44,6 +44,7 @@ def measure(root: Path, chosen: argparse.Namespace) -> dict[str, Any]:
             crop=(chosen.crop, chosen.crop),
             width=chosen.width,
             precision=chosen.precision,
+            tune=chosen.tune,
         )
         report = compare.compare(str(root), options, world, workers, rounds, chosen.seconds, ui)
     compare.show(report, ui)
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, default=shared / "ucf101_3class")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--tune", action="store_true", help="time clipmill's ways first")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--workers", type=int)

@@ -159,6 +159,12 @@ class Options:
         panel=COMPUTING,
         free=True,
     )
+    tune: bool = setting(
+        False,
+        "Time the ways to compute a step at the start, keep the fastest.",
+        panel=COMPUTING,
+        free=True,
+    )
     compile: bool = setting(False, "Have torch.compile at the network.", panel=COMPUTING, free=True)
     save_minutes: float = setting(
         10.0, "Between checkpoints in an epoch.", 0.0, 1e6, panel=KEEPING, free=True

@@ -18,6 +18,7 @@ from train.recipe import FILE
 LAST = "last.safetensors"
 BEST = "best.safetensors"
 INIT = "init.json"
+TUNE = "tune.json"
 KEPT = "checkpoints"
 _STEP = re.compile(r"step-(\d{8,})\.safetensors")
 
@@ -84,6 +85,26 @@ class Run:
     def write_recipe(self, text: str) -> None:
         """Keep what the run was asked to do, as a recipe that does it again."""
         self._storage.write(FILE, text.encode())
+
+    def write_tune(self, record: Mapping[str, Any]) -> None:
+        """Keep in what way the run computes, and what was measured."""
+        self._storage.write(TUNE, (json.dumps(record, indent=1) + "\n").encode())
+
+    def read_tune(self) -> dict[str, Any] | None:
+        """Return what was kept; None where nothing was measured.
+
+        Raises:
+            ClipmillError: it is no JSON.
+        """
+        try:
+            return json.loads(self._storage.read(TUNE))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise ClipmillError(
+                f"{self.folder / TUNE} is no valid JSON ({error}). Put it back, or delete it to go "
+                "on in the usual way."
+            ) from error
 
     def write_init(self, record: Mapping[str, Any]) -> None:
         """Keep what was imported, where the run began with a file's weights."""

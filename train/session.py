@@ -38,12 +38,12 @@ from train import augment, average
 from train.beginning import begin
 from train.curve import Curve
 from train.newest import newest, not_shared
-from train.optim import optimizer as make_optimizer
 from train.options import Options
 from train.run import Run
 from train.speed import precision
-from train.speed.recompute import recompute
-from train.speed.ways import Ways, prepare, usual
+from train.speed.build import build
+from train.speed.chosen import chosen
+from train.speed.ways import Ways
 from train.trackers.several import Trackers
 from train.watch import NAMED, Watch
 
@@ -148,12 +148,8 @@ def start(
     network = model.build(options.model, classes, **options.model_options)
     beginning = begin(network, options, dataset.labels, run, going_on, ui)
     network.to(world.device)
-    ways = usual(options, world.device)
-    prepare(ways, world.device)
-    network.to(memory_format=ways.layout)  # type: ignore[call-overload]
-    if options.recompute:
-        recompute(network)
-    optimizer = make_optimizer(network, options, beginning.new_head, ways.fused)
+    ways = chosen(network, options, window, world, run, going_on, ui)
+    optimizer = build(network, ways, options, beginning.new_head)
     return Session(
         dataset,
         options,

@@ -115,6 +115,7 @@ FREE = {
     "accumulate": 2,
     "recompute": True,
     "compile": True,
+    "tune": True,
     "save_steps": 5,
     "keep": 1,
 }

@@ -27,6 +27,7 @@ def train(
     rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.01, help="How long a turn is.")] = 5.0,
     precision: Annotated[str, typer.Option(help="Of clipmill's steps, as in train.")] = "auto",
+    tune: Annotated[bool, typer.Option("--tune", help="Of clipmill's steps, as in train.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     say: Say,
 ) -> None:
@@ -43,6 +44,7 @@ def train(
             frames=frames,
             crop=None if crop is None else pair("--crop", crop),
             precision=precision,
+            tune=tune,
         )
         report = compare.compare(root, options, world, workers, rounds, seconds, ui)
         compare.show(report, ui)

@@ -88,7 +88,7 @@ def compare(
         "batch": options.batch,
         "width": options.width or 64,
         "workers": workers,
-        "ways": mine.ways.as_dict(),
+        "ways": {name: one.ways.as_dict() for name, one in sessions.items()},
         "clips_per_s": {name: round(statistics.median(found), 3) for name, found in rates.items()},
         "ratios": {name: ratio(rates, *pair) for name, pair in RATIOS.items()},
         "roofline": bounds,

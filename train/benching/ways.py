@@ -37,7 +37,7 @@ TAKEN_AHEAD = 2  # batches for each worker: torch's own
 def session_of(
     root: str, options: Options, world: World, workers: int, folder: Path, ui: Ui
 ) -> Session:
-    """Return a training session as `clipmill train` starts it; nothing is written to `folder`."""
+    """Return a training session as `clipmill train` starts it, with a run folder of its own."""
     how = reading.Reading(workers=workers)
     return start(Dataset.open(root), options, Run(folder), world, ui, how)
 

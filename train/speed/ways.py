@@ -21,14 +21,16 @@ class Ways:
     """The choices; `precision` is one of fp32, bf16 and fp16.
 
     `channels_last` lays planes in memory as the shards do (N, T, H, W, C), `fused` moves all
-    weights in one kernel, `compiled` is torch.compile. On GPUs alone: `tf32` lets products of fp32
-    be of 10 bits, `searched` has cuDNN measure its algorithms for each shape.
+    weights in one kernel, `padded` fills middle planes up to multiples of eight
+    (model/padding.py), `compiled` is torch.compile. On GPUs alone: `tf32` lets products of fp32 be
+    of 10 bits, `searched` has cuDNN measure its algorithms for each shape.
     """
 
     precision: str = "fp32"
     channels_last: bool = True
     fused: bool = False
     compiled: bool = False
+    padded: bool = False
     tf32: bool = True
     searched: bool = True
 

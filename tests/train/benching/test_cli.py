@@ -14,7 +14,7 @@ def test_every_way_trains_in_turn_and_the_ratios_are_told(learnable, cli):
     assert all(0 < value < 1000 for value in report["ratios"].values())
     for found in report["roofline"].values():
         assert 0 < found["of_possible"] < 2 and found["gflop_per_s"] > 0
-    assert report["window"] == [4, 17, 17] and report["ways"]["precision"] == "fp32"
+    assert report["window"] == [4, 17, 17] and report["ways"]["r2plus1d"]["precision"] == "fp32"
 
 
 def test_wrong_use_is_one_sentence(learnable, cli):

@@ -35,7 +35,9 @@ def test_the_layout_changes_nothing_but_rounding(
 ):
     options = {"model": "c3d", "optimizer": "sgd", "epochs": 1, "batch": 12, "lr": 1e-3}
     fit(learnable, tmp_path / "one", **options)
-    monkeypatch.setattr("train.session.usual", lambda *_: Ways(channels_last=False, fused=True))
+    monkeypatch.setattr(
+        "train.speed.chosen.usual", lambda *_: Ways(channels_last=False, fused=True)
+    )
     fit(learnable, tmp_path / "two", **options)
     same_weights(tmp_path / "one" / "last.safetensors", tmp_path / "two" / "last.safetensors", 1e-5)
     # Going on in the ways of this device, not in those of the one it was begun on.
