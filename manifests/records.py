@@ -38,7 +38,7 @@ class Record:
 
     def _name(self, status: os.stat_result) -> str:
         # Uses of a copy in the scratch folder are noted in its atime, which moves its ctime.
-        since = _started() if self._copied else status.st_ctime_ns
+        since = started() if self._copied else status.st_ctime_ns
         state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, since)
         facts = (*state, self._told, self._file)
         text = " ".join(map(str, facts))
@@ -88,17 +88,8 @@ class Record:
         """Record that the file is whole, unless it has changed since."""
         with contextlib.suppress(OSError):
             if self._name(self._file.stat()) == self._place.name:
-                self._write(held)
-
-    def keep_coming(self) -> None:
-        """Record that a file is whole which is about to get its name, as it is."""
-        with self.held() as held, contextlib.suppress(OSError):
-            if held is not None:
-                self._write(held)
-
-    def _write(self, held: Held) -> None:
-        os.pwrite(held.fd, self._place.name.encode(), 0)
-        _bound(self._place)
+                os.pwrite(held.fd, self._place.name.encode(), 0)
+                _bound(self._place)
 
     def let_clock_tick(self) -> None:
         """Wait until a further change of the file would show in its times."""
@@ -108,7 +99,7 @@ class Record:
             time.sleep((_TICK_NS - age) / 1e9)
 
 
-def _started() -> str:
+def started() -> str:
     """Return what names the time since the machine was started; of an unknown one, this process."""
     try:
         return STARTED.read_text().strip()

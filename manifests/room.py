@@ -1,7 +1,9 @@
 """The bytes of the scratch folder: given to files before they come, taken from those nobody holds.
 
 What is held is locked (flock). The sum is kept in a file and never too small: it is added to
-before a file grows, and found anew by listing the folder when it reaches the bound.
+before a file grows, and found anew by listing the folder when it reaches the bound, and after the
+machine was started. That file is written in place: one that is cut and written again is sent to the
+disk when it is closed, which takes up to 40 ms.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from manifests.held import Held
+from manifests.records import started
 
+TOTAL = "total"
 STEP = 8 << 20  # by which a file of unknown size takes room
 _LOW = 0.9  # of the bound: how far the folder is emptied when it is full
 
@@ -34,7 +38,7 @@ class Room:
                 total = self._removed_to(max(0, int(self.most * _LOW) - more)) + more
             if grow:
                 os.ftruncate(fd, size)
-            (self.place / "total").write_text(str(max(0, total)))
+            self._keep(total)
 
     @contextlib.contextmanager
     def counting(self) -> Iterator[None]:
@@ -48,10 +52,18 @@ class Room:
 
     def _total(self) -> int:
         """Return the bytes given so far: never too few, for they are counted before they come."""
+        with contextlib.suppress(OSError, ValueError):
+            total, start = (self.place / TOTAL).read_text().split()
+            if start == started():
+                return int(total)
+        return sum(size for _, size, _ in self._list())
+
+    def _keep(self, total: int) -> None:
+        fd = os.open(self.place / TOTAL, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            return int((self.place / "total").read_text())
-        except (OSError, ValueError):
-            return sum(size for _, size, _ in self._list())
+            os.pwrite(fd, f"{max(0, total):020} {started()}\n".encode(), 0)
+        finally:
+            os.close(fd)
 
     def _list(self) -> list[tuple[float, int, Path]]:
         """Return last use, bytes and path of all files, what is being made or was left first."""

@@ -3,13 +3,13 @@
 Whole files have names that are hashes of their content where it is known, so that a shard of two
 roots is one copy; else of root, path and version, so that a changed object is another file. A file
 that is being made is empty space of its final size under a name with a dot, locked by its maker,
-and gets its name once it is whole. One of known content is then not synced but recorded as whole
-(manifests/whole.py): without a record, as after a power cut, it is hashed before it is given, and
+and gets its name once it is whole. One of known content is then not synced but sealed as whole
+(manifests/whole.py): without a seal, as after a power cut, it is hashed before it is given, and
 fetched anew where it is not whole; any other is synced first. What is read is locked too (flock,
 which ends with the process and is not a forked child's); what nobody holds may be removed, the
 least recently used first. Only where all that is left is held does the folder grow beyond its
-bound. Costs three locks a file fetched, or two and a sync, 0.1 ms one that is there; removing lists
-the folder (10,000: 30 ms).
+bound. Costs two locks a file fetched, some microseconds one that is there; removing lists the
+folder (10,000: 30 ms).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from manifests.errors import ClipmillError
 from manifests.held import Held
 from manifests.local import stopping
 from manifests.room import Growing, Room
-from manifests.whole import is_whole, record_coming, same_file
+from manifests.whole import is_whole, same_file, seal
 
 FOLDER, BOUND = "CLIPMILL_SCRATCH", "CLIPMILL_SCRATCH_GB"
 DEFAULT_GB = 20.0
@@ -114,7 +114,7 @@ class Scratch:
                 held = self._hold_whole(path, content)
                 while held is None:
                     self._make(path, size, noting, content)
-                    held = self._hold_whole(path, content)
+                    held = self._hold_whole(path, content, fresh=True)
             except FileNotFoundError as error:
                 if absent:
                     raise
@@ -151,8 +151,11 @@ class Scratch:
             finally:
                 held.close()
 
-    def _hold(self, path: Path) -> Held | None:
-        """Lock a copy against removal and return what holds it; None where there is none."""
+    def _hold(self, path: Path, *, fresh: bool = False) -> Held | None:
+        """Lock a copy against removal and return what holds it; None where there is none.
+
+        Its use is noted but for a `fresh` one, whose time tells already.
+        """
         try:
             held = Held(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -162,13 +165,16 @@ class Scratch:
         if not now.st_nlink:  # removed between the two
             held.close()
             return None
-        with contextlib.suppress(OSError):
-            os.utime(held.fd, ns=(time.time_ns(), now.st_mtime_ns))  # its last use
+        if not fresh:
+            with contextlib.suppress(OSError):
+                os.utime(held.fd, ns=(time.time_ns(), now.st_mtime_ns))  # its last use
         return held
 
-    def _hold_whole(self, path: Path, content: Content | None) -> Held | None:
+    def _hold_whole(
+        self, path: Path, content: Content | None, *, fresh: bool = False
+    ) -> Held | None:
         """As `_hold`; a copy that is not the content that it should be is removed."""
-        held = self._hold(path)
+        held = self._hold(path, fresh=fresh)
         if held is None or content is None or is_whole(self.place, path, held.fd, content):
             return held
         held.close()
@@ -199,14 +205,17 @@ class Scratch:
                 if mine:
                     part.unlink(missing_ok=True)
                 return
-            os.ftruncate(file.fd, 0)
+            if os.fstat(file.fd).st_size:
+                # Left by a killed process. Of a new file ext4 would send all to the disk at once
+                # when it is closed, as of one that is cut and written again.
+                os.ftruncate(file.fd, 0)
             try:
                 self._room.take(file.fd, size)
                 fetch(file.fd)
                 if content is None:
                     os.fsync(file.fd)
                 else:
-                    record_coming(self.place, path, file.fd, content)
+                    seal(file.fd, content)
                 part.rename(path)
             except BaseException:
                 part.unlink(missing_ok=True)

@@ -1,45 +1,53 @@
-"""Is a copy in the scratch folder what it should be? Recorded when it comes, else looked at once.
+"""Is a copy in the scratch folder what it should be? Sealed when it comes, else looked at once.
 
-No copy of known content is synced. Its record (manifests/records.py) does not outlive the machine's
-start, nor a write to the copy; without one it is hashed, by one process while the others wait. A
-record costs some 60 µs, hashing 0.1 s a gigabyte (xxh3) and what the disk takes.
+No copy of known content is synced. Its seal is its time of change: a moment long past that is drawn
+from the file, its content and the machine's start. So a copy that was written to has none, and what
+a power cut has left has none after it; without a seal it is hashed, by one process while the others
+wait. Looking for a seal costs a call of the system, hashing 0.1 s a gigabyte (xxh3) and what the
+disk takes. It is no file of its own: making one may wait for the file system's journal.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
-from manifests.content import Content
-from manifests.records import Record
+import xxhash
 
-_EARLIER_NS = 1_000_000_000
+from manifests.content import Content
+from manifests.records import Record, started
+
+_SPAN_NS = 1 << 59  # from 1970 on: 18 years
+
+
+def is_sealed(status: os.stat_result, content: Content) -> bool:
+    """Return whether a file was found to be its content, since when nobody has written to it."""
+    return status.st_mtime_ns == _moment(status, content)
+
+
+def seal(fd: int, content: Content) -> None:
+    """Seal a file that was found whole; it counts as used now."""
+    os.utime(fd, ns=(time.time_ns(), _moment(os.fstat(fd), content)))
 
 
 def is_whole(scratch: Path, path: Path, fd: int, content: Content) -> bool:
     """Return whether a copy, open as `fd`, is its content; a name of one that is not is removed."""
-    record = Record(scratch, path, os.fstat(fd), content.digest)
-    if record.found():
+    before = os.fstat(fd)
+    if is_sealed(before, content):
         return True
-    with record.held() as held:
-        if held is not None and record.found():
-            return True
+    record = Record(scratch, path, before, content.digest)
+    with record.held():
+        if is_sealed(os.fstat(fd), content):
+            return True  # by who was here before
         record.let_clock_tick()
-        if content.difference(fd) is None:
-            if held is not None:
-                record.keep(held)
+        what = content.difference(fd)
+        if what is None and os.fstat(fd).st_mtime_ns == before.st_mtime_ns:
+            seal(fd, content)
             return True
         if same_file(fd, path):
             path.unlink(missing_ok=True)
     return False
-
-
-def record_coming(scratch: Path, path: Path, fd: int, content: Content) -> None:
-    """Record a file that was found whole, and is about to be named `path`."""
-    now = os.fstat(fd)
-    # Earlier than any clock: what is written into it from now on shows.
-    os.utime(fd, ns=(now.st_atime_ns, now.st_mtime_ns - _EARLIER_NS))
-    Record(scratch, path, os.fstat(fd), content.digest).keep_coming()
 
 
 def same_file(fd: int, path: Path) -> bool:
@@ -48,3 +56,8 @@ def same_file(fd: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(fd), path.stat())
     except FileNotFoundError:
         return False
+
+
+def _moment(status: os.stat_result, content: Content) -> int:
+    facts = (started(), status.st_dev, status.st_ino, status.st_size, content.kind, content.digest)
+    return xxhash.xxh3_64_intdigest(" ".join(map(str, facts)).encode()) % _SPAN_NS

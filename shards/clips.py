@@ -20,6 +20,7 @@ from manifests.content import Content
 from manifests.errors import ClipmillError
 from manifests.local import stopping
 from manifests.spec import ClipSpec
+from manifests.whole import is_sealed
 from shards.header import DIGEST, require_header
 from shards.samples import Samples
 from shards.shelf import Looks, Mapped, Shelf
@@ -132,6 +133,10 @@ class Clips:
         """Find out, once on this machine, what of a shard is damaged."""
         samples = self._source.samples
         content = self._source.contents[number]
+        if self._source.folder is None and is_sealed(mapped.status, content):
+            self._lost[number] = {}
+            mapped.only_what_is_read()
+            return
         digest = content.digest if content.kind == "xxh3" else None
         facts = Facts(samples.shards[number], content.size, digest)
         lost = damage(path, mapped.bytes.data, facts, lambda: self._rows(number), mapped.status)

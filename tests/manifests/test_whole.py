@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from manifests import records
+from manifests import records, scratch, whole
 from manifests.content import Content
 from manifests.scratch import Scratch
 
@@ -57,7 +57,7 @@ def cut(data: bytes, how: str) -> bytes:
 def test_after_a_power_cut_what_is_left_of_a_copy_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, kind: str
 ) -> None:
-    """The record may have been kept, or not, whatever became of the copy."""
+    """Its time of change may have been kept, whatever became of its bytes."""
     content, one = content_of("a", kind), Scratch(tmp_path / "scratch", 9 * SIZE)
     with one.copy_of(content, "s3://x/0.tar", fetching("a")) as path:
         pass
@@ -77,29 +77,26 @@ def test_after_a_power_cut_what_is_left_of_a_copy_is_looked_at(
 def test_a_copy_that_was_written_to_is_fetched_anew(tmp_path: Path) -> None:
     one, counted = Scratch(tmp_path, 9 * SIZE), []
     for _ in range(2):
-        began = time.time_ns()
         with one.copy_of(content_of("a"), "s3://x/0.tar", fetching("a", counted)) as path:
             assert path.read_bytes() == bytes_of("a")
-        assert path.stat().st_mtime_ns < began, "a write at once may not show in its time"
         with path.open("r+b") as file:
             file.write(b"x")
     assert counted == ["a", "a"]
 
 
-@pytest.mark.parametrize("when", ["before its record", "after its record", "named"])
-def test_killed_about_when_a_copy_is_recorded(tmp_path: Path, when: str) -> None:
+@pytest.mark.parametrize("when", ["unsealed", "sealed", "named"])
+def test_killed_about_when_a_copy_is_sealed(tmp_path: Path, when: str) -> None:
     one, counted = Scratch(tmp_path, 9 * SIZE), []
-    keep = records.Record.keep_coming
 
-    def kill(record: records.Record) -> None:
-        if when == "after its record":
-            keep(record)
+    def kill(fd: int, content: Content) -> None:
+        if when == "sealed":
+            whole.seal(fd, content)
         os._exit(9)
 
     child = os.fork()
     if not child:
         if when != "named":
-            records.Record.keep_coming = kill  # type: ignore[method-assign]
+            scratch.seal = kill
         with one.copy_of(content_of("a"), "s3://x/0.tar", fetching("a")):
             os._exit(9)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -108,14 +105,28 @@ def test_killed_about_when_a_copy_is_recorded(tmp_path: Path, when: str) -> None
     assert counted == ["a"] * (when != "named") and files(tmp_path) == [path]
 
 
-def test_a_copy_without_a_record_is_looked_at_by_one(
+def test_a_seal_is_of_one_file_and_of_one_content(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "ab"]
+    for path in paths:
+        path.write_bytes(bytes_of("a"))
+    content = content_of("a")
+    with paths[0].open("r+b") as file:
+        whole.seal(file.fileno(), content)
+        now = os.fstat(file.fileno())
+    os.utime(paths[1], ns=(now.st_atime_ns, now.st_mtime_ns))  # as `cp -p` has it
+    assert whole.is_sealed(paths[0].stat(), content)
+    assert not whole.is_sealed(paths[1].stat(), content)
+    assert not whole.is_sealed(paths[0].stat(), content_of("a", "sha256"))
+    os.truncate(paths[0], SIZE)  # a change that changes nothing
+    assert not whole.is_sealed(paths[0].stat(), content)
+
+
+def test_a_copy_without_a_seal_is_looked_at_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, looks = Scratch(tmp_path, 9 * SIZE), []
-    with one.copy_of(content_of("a"), "s3://x/0.tar", fetching("a")):
-        pass
-    for record in (tmp_path / records.FOLDER).iterdir():
-        record.unlink()
+    with one.copy_of(content_of("a"), "s3://x/0.tar", fetching("a")) as path:
+        os.utime(path)
     real, together = Content.difference, threading.Barrier(4, timeout=30)
 
     def difference(self: Content, fd: int, **more: bool) -> str | None:
