@@ -1,19 +1,20 @@
 """A folder of JPEG frames for each clip, read as the seed reads it: every frame, then a window.
 
 The seed decodes all frames of a clip by OpenCV into float32, cuts a window at random and hands over
-(C, T, H, W). Here simplejpeg decodes, which is no slower, and frames are read in their order.
+(C, T, H, W). Here simplejpeg decodes, which is no slower, and frames are read in their order. Only
+few clips are written, so the loader goes from pass to pass without a pause, as in a long epoch.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import simplejpeg
-from torch.utils.data import DataLoader, Dataset
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from manifests.spec import Window
 from shards.benching.setup import Clips
@@ -55,14 +56,18 @@ class Folders(Dataset[Any]):
         return np.ascontiguousarray(window.transpose(3, 0, 1, 2)), int(folder.parent.name)
 
 
+class _Passes(Sampler[int]):
+    """The rows of one shuffled pass after another, for ever."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __iter__(self) -> Iterator[int]:
+        while True:
+            yield from torch.randperm(self._count).tolist()
+
+
 def batches(folder: Path, window: Window, batch: int, workers: int) -> Iterator[Any]:
     """Yield (float32 (N, C, T, H, W), labels (N,)) for ever, by torch's own loader."""
-    made: DataLoader[Any] = DataLoader(
-        Folders(folder, window),
-        batch,
-        shuffle=True,
-        drop_last=True,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-    )
-    return itertools.chain.from_iterable(itertools.repeat(made))
+    clips = Folders(folder, window)
+    return iter(DataLoader(clips, batch, sampler=_Passes(len(clips)), num_workers=workers))

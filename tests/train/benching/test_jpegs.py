@@ -32,5 +32,17 @@ def test_batches_never_end(learnable, tmp_path):
         assert pixels.shape == (2, 3, 2, 16, 16) and labels.dtype == torch.int64
 
 
+def test_the_end_of_a_pass_is_no_pause_and_loses_no_clip(learnable, tmp_path):
+    clips = Clips(setup_of(str(learnable), "train", None, None, None))
+    jpegs.write(clips, tmp_path / "all", 8)
+    for folder in sorted(tmp_path.glob("all/*/*")):  # a label each, which says which clip it is
+        (tmp_path / "each" / folder.name).mkdir(parents=True)
+        folder.rename(tmp_path / "each" / folder.name / "clip")
+    for workers in (0, 2):
+        batches = jpegs.batches(tmp_path / "each", Window(2, 16, 16), 5, workers)
+        labels = torch.cat([next(batches)[1] for _ in range(8)])
+        assert labels.bincount().tolist() == [5] * 8
+
+
 def _planes(clips, row):
     return clips.pixels(row).transpose(3, 0, 1, 2).astype(np.float32)
