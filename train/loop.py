@@ -27,6 +27,7 @@ from train.evaluation import evaluate, measured
 from train.inuse import holding, require_free
 from train.measured import Measured
 from train.newest import not_shared
+from train.optim import unreached
 from train.options import Options
 from train.recipe import text
 from train.run import Run
@@ -89,11 +90,14 @@ def _begin(session: Session, going_on: bool, resume: bool, recut: bool) -> nn.Mo
     if going_on:
         restore(session, recut=recut)
     elif world.first:
-        run.write_recipe(text(session.options, f"What {run.folder.name} was trained with."))
         run.write_init(session.init)
         if resume:
             ui.note(f"nothing to resume: {run.folder} holds no {run.last.name}; starting anew")
+    if world.first:  # again where a run goes on: to other epochs, or cut anew
+        run.write_recipe(text(session.options, f"What {run.folder.name} was trained with."))
     _say_dropped(session)
+    for words in unreached(session.options):
+        ui.warn(words)
     if session.world.first:
         session.trackers = opened(session)
     for words in conv3d.warnings_here() if world.device.type == "cuda" else ():

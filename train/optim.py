@@ -91,6 +91,23 @@ def factor_at(options: Options, step: int, steps_an_epoch: int) -> float:
     return SCHEDULES[options.schedule]((step - warmup) / max(total - warmup, 1), options)
 
 
+def unreached(options: Options) -> list[str]:
+    """Return what a schedule was asked for and will not come to in the run's epochs, in words."""
+    found, epochs = list[str](), options.epochs
+    if options.warmup_epochs >= epochs:
+        found.append(
+            f"the rate rises for {options.warmup_epochs:g} epochs and the run has {epochs}, so it "
+            "never reaches --lr. Give a smaller --warmup-epochs."
+        )
+    late = [mark for mark in options.milestones if mark >= epochs]
+    if late:
+        found.append(
+            f"--milestones {','.join(f'{mark:g}' for mark in late)} lie after the run's {epochs} "
+            "epochs, so the rate does not fall there. Give such as the run comes to."
+        )
+    return found
+
+
 def scale_rates(optimizer: Optimizer, bases: Iterable[float], factor: float) -> None:
     """Set each group's rate to its base times `factor`."""
     for group, base in zip(optimizer.param_groups, bases, strict=True):

@@ -211,7 +211,8 @@ class Options:
         if (self.schedule == "steps") != bool(self.milestones):
             raise ClipmillError(
                 f"--schedule {self.schedule} with --milestones {list(self.milestones)}; expected "
-                "the epochs after which the rate falls with steps, and none with another schedule."
+                "the epochs after which the rate falls with steps, and none (--milestones '') with "
+                "another schedule."
             )
         if self.compile and self.recompute:
             raise ClipmillError("--compile with --recompute; expected one of them at most.")

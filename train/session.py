@@ -291,6 +291,8 @@ def restore(session: Session, *, recut: bool = False) -> None:
     groups = session.optimizer.param_groups
     for group, old in zip(groups, state["optimizer"]["param_groups"], strict=True):
         # Of the batch that it is now, and in the way of this device.
+        # Plateau's rate, which no step sets anew, grows with the base too.
+        old["lr"] *= group["base_lr"] / old.get("base_lr", group["base_lr"])
         old |= {name: group[name] for name in ("base_lr", "fused", "foreach")}
     session.optimizer.load_state_dict(state["optimizer"])
     if session.scaler.is_enabled() and state.get("scaler"):

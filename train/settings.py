@@ -7,6 +7,7 @@ and a checked value; nothing else names it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -69,9 +70,12 @@ def size(name: str, value: Any) -> tuple[int, int]:
 
 
 def numbers(name: str, value: Any) -> tuple[float, ...]:
-    """Read numbers with commas between them, or a list."""
+    """Read numbers of at least 0 with commas between them, or a list."""
     try:
-        return tuple(float(one) for one in _listed(value))
+        found = tuple(float(one) for one in _listed(value))
+        if not all(0 <= one < math.inf for one in found):
+            raise ValueError(name)
+        return found
     except (TypeError, ValueError):
         raise ClipmillError(
             f"{option(name)} {value!r}; expected numbers such as 400,450."

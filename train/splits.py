@@ -1,6 +1,7 @@
 """`train --split-set all`: each split set in turn, as if trained alone, in RUN/<set>.
 
-RUN/finished.json lists the sets that have come to their end, for whoever scores them. Costs as many
+RUN/finished.json lists the sets that have come to their end, for whoever scores them, and
+RUN/recipe.toml is what all were asked for, so that --resume alone goes on. Costs as many
 runs as there are sets; what has been trained is gone on from, never done again.
 """
 
@@ -25,6 +26,7 @@ from shards.samples import read_samples
 from train.inuse import holding, require_free
 from train.loop import train
 from train.options import Options
+from train.recipe import text
 from train.run import Run
 
 
@@ -54,6 +56,9 @@ def train_all(
     world.wait()  # no process may write before all have looked
     storage, results = LocalStorage(Path(folder).absolute()), {}
     with holding(Path(folder)) if world.first else contextlib.nullcontext():
+        if world.first:
+            asked = dataclasses.replace(options, split_set=ALL)
+            Run(folder).write_recipe(text(asked, f"What {Path(folder).name} was trained with."))
         for number, (name, run) in enumerate(runs.items(), 1):
             ui.note(f"split set {name} ({number} of {len(runs)})")
             going_on = resume and bool(run.candidates())

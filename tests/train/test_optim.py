@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import model
-from train.optim import OPTIMIZERS, SCHEDULES, factor_at, optimizer, scale_rates
+from train.optim import OPTIMIZERS, SCHEDULES, factor_at, optimizer, scale_rates, unreached
 from train.options import Options
 
 steps = st.integers(1, 5000)
@@ -61,6 +61,15 @@ def test_steps_lowers_the_rate_just_at_its_milestones(steps, first, more, warmup
 def test_the_rate_grows_with_the_batch_where_it_has_a_base():
     assert Options(lr=0.1, batch=256).rate == 0.1
     assert Options(lr=0.1, batch=256, scale_lr=64).rate == pytest.approx(0.4)
+
+
+def test_a_schedule_that_the_run_is_too_short_for_is_told():
+    assert not unreached(rates("steps", 3, 2, milestones=(2.0, 2.5)))
+    (words,) = unreached(rates("steps", 3, 0, milestones=(2.0, 3.0, 450.0)))
+    assert "--milestones 3,450 lie after the run's 3 epochs" in words
+    (words,) = unreached(rates("cosine", 10, 34))
+    assert "rises for 34 epochs and the run has 10" in words
+    assert factor_at(rates("cosine", 10, 34), 9, 1) < 1
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))

@@ -13,6 +13,7 @@ from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from model import checkpoint
 from shards.reading import Reading
+from train.recipe import resolve
 
 REPO = Path(__file__).resolve().parents[2]
 OPTIONS: dict[str, Any] = {"batch": 4, "epochs": 2, "lr": 1e-3, "optimizer": "sgd"}
@@ -105,6 +106,17 @@ def test_another_batch_goes_on_where_it_is_asked_to(
     state = checkpoint.load(run / "last.safetensors").state
     assert state is not None
     assert state["stream"]["epoch"] == 2 and state["stream"]["global_batch"] == 6
+    assert resolve(None, {}, run).batch == 6, "the next --resume alone goes on so"
+
+
+def test_a_plateau_s_rate_is_of_the_batch_that_it_is_now(
+    learnable: Path, fit: Fit, tmp_path: Path
+) -> None:
+    asked = OPTIONS | {"schedule": "plateau", "scale_lr": 4, "lr": 0.001}
+    fit(learnable, tmp_path, **asked | {"epochs": 1})
+    fit(learnable, tmp_path, resume=True, recut=True, **asked | {"batch": 6, "epochs": 2})
+    with (tmp_path / "metrics.csv").open() as file:
+        assert [float(row["lr"]) for row in csv.DictReader(file)] == pytest.approx([0.001, 0.0015])
 
 
 @pytest.mark.parametrize("batch", [6, 20])

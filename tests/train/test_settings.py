@@ -42,6 +42,12 @@ def test_numbers(value):
         settings.numbers("milestones", "a,b")
 
 
+@pytest.mark.parametrize("value", ["nan", "4,inf", "-3"])
+def test_a_number_that_is_no_epoch_is_refused(value):
+    with pytest.raises(ClipmillError, match=f"--milestones '{value}'; expected numbers"):
+        settings.numbers("milestones", value)
+
+
 def test_names_keep_what_stands_inside_them():
     assert settings.names("flip_except", "Throw Discus, Punch") == ("Throw Discus", "Punch")
     assert settings.names("flip_except", ["a, b"]) == ("a, b",)

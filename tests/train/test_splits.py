@@ -21,6 +21,7 @@ from model.world import World
 from pipeline.annotate.ucf101 import read_ucf101
 from train import loop
 from train.options import Options
+from train.recipe import resolve
 from train.splits import train_all
 
 DOOR = Path(__file__).resolve().parents[2] / "clipmill.py"
@@ -55,13 +56,18 @@ def finished(folder: Path) -> list[str]:
 
 
 def test_each_set_is_trained_as_if_alone(runs, three_splits, fit, same_weights, tmp_path):
-    assert sorted(os.listdir(runs)) == [".lock", "finished.json", *SETS]
+    assert sorted(os.listdir(runs)) == [".lock", "finished.json", "recipe.toml", *SETS]
     assert finished(runs) == SETS
     fit(three_splits, tmp_path / "alone", split_set="split2", **OPTIONS)
     for name in ("last.safetensors", "best.safetensors"):
         same_weights(runs / "split2" / name, tmp_path / "alone" / name)
     with pytest.raises(AssertionError):
         same_weights(runs / "split1" / "last.safetensors", tmp_path / "alone" / "last.safetensors")
+
+
+def test_the_folder_of_all_is_gone_on_with_by_resume_alone(runs):
+    asked: dict[str, Any] = OPTIONS | {"split_set": "all"}
+    assert resolve(None, {}, runs) == Options(**asked)
 
 
 def test_each_checkpoint_knows_what_it_has_seen(runs, three_splits):
