@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE = 1
+# For what is built on the way too: visdom's setup.py needs an older setuptools. pip had the first
+# name before 25.3 and has the second since.
+export PIP_CONSTRAINT = $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT = $(CURDIR)/constraints.txt
 
 .PHONY: help install demo test lint wheel clean
 

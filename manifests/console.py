@@ -111,7 +111,7 @@ class Ui:
         if not self.speaks or self.quiet:
             yield Progress(total, title, **counting)
         elif self._console("stderr").is_terminal:
-            with bar(self._console("stderr"), total, title, **counting) as shown:
+            with bar(self._console("stderr"), total, title, closing, **counting) as shown:
                 yield shown
         else:
             line = LineProgress(self.note, total, title, **counting)

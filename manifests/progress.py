@@ -77,8 +77,10 @@ class LineProgress(Progress):
 
 
 @contextlib.contextmanager
-def bar(console: Console, total: int, title: str, **counting: Any) -> Iterator[Progress]:
-    """Show a bar on a terminal while the block runs."""
+def bar(
+    console: Console, total: int, title: str, closing: bool = True, **counting: Any
+) -> Iterator[Progress]:
+    """Show a bar on a terminal while the block runs; without `closing` nothing is left of it."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -109,7 +111,7 @@ def bar(console: Console, total: int, title: str, **counting: Any) -> Iterator[P
     ]
     if not narrow:
         columns.append(TextColumn("{task.fields[words]}"))
-    shown = Shown(*columns, console=console, expand=narrow)
+    shown = Shown(*columns, console=console, expand=narrow, transient=not closing)
     done = counting.get("before", 0)
     task = shown.add_task(title, total=total, completed=done, rate="", left="", words="")
 

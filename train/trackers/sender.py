@@ -36,7 +36,7 @@ class Sender:
 
     def reached(self) -> bool:
         """Ask the server whether it is there; takes at most `TIMEOUT_S`."""
-        self._trouble = self._request("GET", "/", None)
+        self._trouble = self._request("/win_exists", {"win": "", "eid": "main"})
         return not self._trouble
 
     def put(self, window: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ class Sender:
 
     def _run(self) -> None:
         while (window := self._next()) is not None:
-            self._trouble = self._request("POST", "/events", window)
+            self._trouble = self._request("/events", window)
             if self._trouble:
                 self._keep(window)
 
@@ -76,11 +76,11 @@ class Sender:
         with self._changed:
             self._waiting.setdefault(window["win"], window)
 
-    def _request(self, how: str, path: str, window: dict[str, Any] | None) -> str:
+    def _request(self, path: str, asked: dict[str, Any]) -> str:
         """Return why a request failed, or nothing."""
-        body = None if window is None else json.dumps(window, allow_nan=False)
         try:
-            answer = self._http.request(how, self._address + path, body=body)
+            body = json.dumps(asked, allow_nan=False)
+            answer = self._http.request("POST", self._address + path, body=body)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             return str(error).split(": ", 1)[-1] or repr(error)
         return "" if answer.status < 300 else f"it answers {answer.status} {answer.reason}"
