@@ -25,7 +25,7 @@ from train.options import Options
 
 MEASURED = "train"
 # On a CPU a turn is a step; a GPU does hundreds.
-USUAL = {"cpu": {"batch": 4, "rounds": 3, "workers": 1}, "cuda": {"batch": 32, "rounds": 5}}
+USUAL = {"cpu": {"batch": 2, "rounds": 5, "workers": 1}, "cuda": {"batch": 32, "rounds": 5}}
 WORKERS = 8
 
 

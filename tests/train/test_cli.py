@@ -6,6 +6,7 @@ import shlex
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -187,3 +188,17 @@ def test_a_rank_that_dies_ends_the_job(learnable, torchrun, tmp_path):
     assert process.returncode != 0
     assert time.monotonic() - begun < 90
     assert "SIGKILL" in said or "-9" in said
+
+
+def test_two_processes_accumulate_and_mix_as_one_does(
+    learnable, torchrun, fit, same_weights, tmp_path
+):
+    """Shares are even, so each clip has the same partner; gradients are exchanged once a step."""
+    options: dict[str, Any] = {"model": "c3d", "dropout": 0.0, "optimizer": "sgd", "lr": 0.01}
+    options |= {"batch": 12, "epochs": 1, "accumulate": 2, "mixup": 0.4, "hue": 0.1, "jitter": 0.2}
+    fit(learnable, tmp_path / "one", **options)
+    given = words(root=learnable, run=tmp_path / "two", **options)
+    process = torchrun(DOOR, "train", *given)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    same_weights(tmp_path / "one" / "last.safetensors", tmp_path / "two" / "last.safetensors", 1e-5)
