@@ -23,6 +23,7 @@ import torch
 from manifests.spec import CHANNELS, Window
 from shards.windows import RANDOM
 
+_POPULATE_WRITE = 23  # of madvise
 Copying = deque[tuple[torch.cuda.Event, int]]
 
 
@@ -44,7 +45,7 @@ class Slots:
         room = -(-pixels // mmap.PAGESIZE) * mmap.PAGESIZE
         whole = room + count * share * RANDOM * 4
         os.ftruncate(self._fd, whole)
-        memory = mmap.mmap(self._fd, whole)
+        self._memory = memory = mmap.mmap(self._fd, whole)
         self.pixels = np.frombuffer(memory, np.uint8, pixels).reshape(self._shape)
         self.random = np.frombuffer(memory, np.float32, offset=room).reshape(count, share, RANDOM)
 
@@ -56,6 +57,11 @@ class Slots:
         # Kept: that view is the other process's, and so is what happens when it ends.
         self._inherited = self.pixels
         self._map()
+
+    def touch(self) -> None:
+        """Take all memory now, and know where it is; else the first writing does, page by page."""
+        with contextlib.suppress(OSError):  # a kernel of before 2021
+            self._memory.madvise(_POPULATE_WRITE)
 
     def __len__(self) -> int:
         return self._shape[0]

@@ -198,7 +198,10 @@ def _settle(_: int) -> None:
     And end with it. The memory that is filled is mapped here.
     """
     end_with_parent()
-    _filler().slots.map_anew()
+    filler = _filler()
+    filler.slots.map_anew()
+    if filler.source.folder is None:  # shards come over a network, and are waited for
+        filler.slots.touch()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGBUS, signal.SIGSEGV, signal.SIGFPE):
         signal.signal(number, signal.SIG_DFL)

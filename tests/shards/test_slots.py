@@ -125,3 +125,11 @@ def test_another_thread_takes_while_this_one_shows_and_drops() -> None:
         assert all(bool((tensor == at % 251).all()) for at, tensor in held)
         del held[: max(0, len(held) - generator.choice([0, 1, 2, 4]))]
     thread.join(60)
+
+
+def test_all_memory_is_taken_when_it_is_touched() -> None:
+    ring = Slots(4, 2, Window(3, 64, 64))
+    assert os.fstat(ring._fd).st_blocks == 0
+    ring.touch()
+    assert os.fstat(ring._fd).st_blocks * 512 >= ring.nbytes
+    assert not ring.pixels.any() and not ring.random.any()
