@@ -36,3 +36,19 @@ def test_every_cut_is_an_error_with_the_cure(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(ClipmillError, match=r"copy it again|no file of weights"):
             read_weights(path, "x.pth")
+
+
+def test_a_byte_that_was_changed_is_an_error_where_sums_were_written(tmp_path: Path) -> None:
+    path, summed = tmp_path / "x.pth", torch.serialization.get_crc32_options()
+    try:
+        for sums in (True, False):
+            torch.serialization.set_crc32_options(sums)
+            torch.save({"a": torch.ones(400)}, path)
+            whole = path.read_bytes()
+            assert read_weights(path, "x.pth").tensors["a"].sum() == 400
+            path.write_bytes(whole.replace(torch.ones(3).numpy().tobytes(), bytes(12), 1))
+            if sums:
+                with pytest.raises(ClipmillError, match=r"not a whole file .*CRC.* copy it again"):
+                    read_weights(path, "x.pth")
+    finally:
+        torch.serialization.set_crc32_options(summed)
