@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +51,7 @@ def train(
     from manifests.dataset import Dataset
     from manifests.splitsets import ALL
     from model.world import joined, rank
-    from train import splits
+    from train import ending, splits
     from train.loop import train as loop
     from train.recipe import resolve
     from train.run import Run
@@ -71,10 +70,4 @@ def train(
             return
         result = loop(dataset, options, Run(run), world, resume, ui, how, recut)
         ui.finish(result)
-        kind = "best" if result["best"] else "last"
-        command = ["clipmill", "score", "--root", root, "--checkpoint", result[kind]]
-        if options.split_set is not None:
-            command += ["--split-set", options.split_set]
-        command += ["--split", "test", "--out", f"{run}/score"]
-        which = "the best on val" if result["best"] else "the last: nothing was measured on val"
-        ui.note(f"Next: {shlex.join(command)}  # {which}")
+        ending.show(result, options, root, run, ui)

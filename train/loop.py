@@ -23,6 +23,7 @@ from model.world import World
 from shards.reading import Reading
 from shards.stream import Stream
 from train import figures
+from train.ending import best_row
 from train.evaluation import evaluate, measured
 from train.inuse import holding, require_free
 from train.measured import Measured
@@ -76,6 +77,7 @@ def train(
         "run": str(run.folder),
         "epochs": options.epochs,
         **(session.log[-1] if session.log else {}),
+        "best_epoch": best_row(session.log),
         "best_val_top1": session.best_top1 if session.best_top1 >= 0 else None,
         "last": str(run.last),
         "best": str(run.best) if session.best_top1 >= 0 else None,

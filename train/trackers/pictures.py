@@ -53,8 +53,8 @@ def worst(errors: Sequence[Wrong], labels: Sequence[str]) -> bytes:
 def said(error: Wrong, labels: Sequence[str]) -> str:
     """Say of an error what it is and what the network took it for."""
     return (
-        f"true: {labels[error.truth]}   predicted: {labels[error.predicted]} "
-        f"({error.confidence:.0%})   {error.clip_id}"
+        f"true: {labels[error.truth]} · predicted: {labels[error.predicted]} "
+        f"({error.confidence:.0%}) · {error.clip_id}"
     )
 
 

@@ -123,16 +123,19 @@ class Visdom:
 
     def _plot(self, title: str, data: list[dict[str, Any]], axes: Mapping[str, Any]) -> None:
         margin = {"l": 60, "r": 20, "t": 40, "b": 60}
-        layout = {"title": {"text": title}, "showlegend": len(data) > 1, "margin": margin}
+        layout = {"showlegend": len(data) > 1, "margin": margin}
         self._send(title, data, layout | dict(axes))
 
     def _image(self, title: str, png: bytes) -> None:
         source = "data:image/png;base64," + base64.b64encode(png).decode()
         content = {"src": source, "caption": ""}
-        self._send(title, [{"type": "image", "content": content}], {})
+        high, wide = pictures.pixels(png).shape[:2]
+        self._send(title, [{"type": "image", "content": content}], {}, width=wide, height=high)
 
-    def _send(self, title: str, data: list[dict[str, Any]], layout: Mapping[str, Any]) -> None:
-        window = {"data": data, "layout": dict(layout), "opts": {"title": title}}
+    def _send(
+        self, title: str, data: list[dict[str, Any]], layout: Mapping[str, Any], **opts: Any
+    ) -> None:
+        window = {"data": data, "layout": dict(layout), "opts": {"title": title} | opts}
         self._sender.put(window | {"win": title, "eid": self._env})
 
 
