@@ -1,9 +1,8 @@
 """Training steps beside the seed's and a plain loop: `python benchmarks/train.py [--root DIR]`.
 
 Without --root, real videos are packed first (32 frames of 128x128, raw). Full-size networks on 16
-frames of 112x112; a GPU is taken where there is one, with a batch and turns of its own. Some six
-minutes on two idle cores. The results of each device stay in results/train.json until it is
-measured again.
+frames of 112x112 where there is a GPU, on 8 and in batches of 2 on a CPU: some minutes on two idle
+cores. The results of each device stay in results/train.json until it is measured again.
 """
 
 from __future__ import annotations
@@ -25,7 +24,10 @@ from train.options import Options
 
 MEASURED = "train"
 # On a CPU a turn is a step; a GPU does hundreds.
-USUAL = {"cpu": {"batch": 2, "rounds": 5, "workers": 1}, "cuda": {"batch": 32, "rounds": 5}}
+USUAL = {
+    "cpu": {"batch": 2, "frames": 8, "rounds": 5, "workers": 1},
+    "cuda": {"batch": 32, "frames": 16, "rounds": 5},
+}
 WORKERS = 8
 
 
@@ -34,13 +36,13 @@ def measure(root: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     machine, ui = about(), Ui()
     with joined(chosen.device) as world:
         usual = {"workers": min(WORKERS, os.cpu_count() or 1), **USUAL[world.device.type]}
-        batch, rounds, workers = (
+        batch, frames, rounds, workers = (
             usual[name] if (given := getattr(chosen, name)) is None else given
-            for name in ("batch", "rounds", "workers")
+            for name in ("batch", "frames", "rounds", "workers")
         )
         options = Options(
             batch=batch,
-            frames=chosen.frames,
+            frames=frames,
             crop=(chosen.crop, chosen.crop),
             width=chosen.width,
             precision=chosen.precision,
@@ -65,7 +67,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each turn")
     parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--frames", type=int)
     parser.add_argument("--crop", type=int, default=112)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
