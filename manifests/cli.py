@@ -24,6 +24,7 @@ from manifests.grouped import grouped
 Verb = TypeVar("Verb", bound=Callable[..., None])
 
 INTERRUPTED = 130
+TOLD = "TORCHELASTIC_ERROR_FILE"  # where torchrun finds the reason of a process, and shows it
 AGAIN = "Run the same command again to go on."
 SMALLER = (
     "out of memory; what was finished is kept. Run the command again with a smaller --batch, "
@@ -136,7 +137,8 @@ def _fail(ui: Ui, text: str, code: int, error: BaseException) -> None:
         import traceback
 
         traceback.print_exception(error)
-    ui.error(text)
+    if ui.speaks or not os.environ.get(TOLD):
+        ui.error(text)
     ui.finish({"error": text, "exit_code": code})
     ui.flush()
     raise typer.Exit(code) from None

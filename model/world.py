@@ -11,12 +11,18 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from manifests.errors import ClipmillError
+from model import reasons
+
+# How long a process waits for the others: for the first to write a checkpoint to a slow disk, or to
+# fetch shards. One that died is noticed at once, by torchrun or a closed connection.
+PATIENCE = timedelta(minutes=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +84,31 @@ def joined(device: str) -> Iterator[World]:
 
     Raises:
         ClipmillError: a GPU was asked for and is not there, or torchrun's other processes.
+        StoppedError: another process of the job has ended meanwhile.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    place = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
-    if place.type == "cuda":
-        torch.cuda.set_device(place)
-    if size == 1:
-        yield World(rank(), size, place)
-        return
+    with reasons.told():
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        place = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
+        if place.type == "cuda":
+            torch.cuda.set_device(place)
+        if size == 1:
+            yield World(rank(), size, place)
+            return
+        _join(size, place)
+        try:
+            yield World(rank(), size, place)
+        finally:
+            dist.destroy_process_group()
+
+
+def _join(size: int, place: torch.device) -> None:
     try:
-        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=PATIENCE)
     except ValueError as error:
         raise ClipmillError(
             f"WORLD_SIZE is {size}, but the other processes cannot be found ({error}). Start "
             "with torchrun, or unset WORLD_SIZE to run alone."
         ) from error
-    try:
-        yield World(rank(), size, place)
-    finally:
-        dist.destroy_process_group()
 
 
 def rank() -> int:

@@ -372,9 +372,9 @@ def torchrun() -> Callable[..., subprocess.Popen[str]]:
     """Start processes of a program under torchrun, as a user does: a script, its arguments."""
 
     def start(
-        script: Path, *args: object, ranks: int = 2, **environment: str
+        script: Path, *args: object, ranks: int = 2, options: str = "", **environment: str
     ) -> subprocess.Popen[str]:
-        options = f"--standalone --nproc-per-node={ranks} --no-python --"
+        options = f"--standalone --nproc-per-node={ranks} {options} --no-python --"
         launcher = ["-m", "torch.distributed.run", *options.split()]
         return subprocess.Popen(
             [sys.executable, *launcher, sys.executable, str(script), *map(str, args)],

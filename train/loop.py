@@ -104,7 +104,7 @@ def _begin(session: Session, going_on: bool, resume: bool, recut: bool) -> nn.Mo
         session.trackers = opened(session)
     for words in conv3d.warnings_here() if world.device.type == "cuda" else ():
         ui.warn(words)
-    return replicate(session.network, world, session.ways.compiled)
+    return replicate(session.network, world, session.ways.compiled, session.options.accumulate == 1)
 
 
 def _say_dropped(session: Session) -> None:

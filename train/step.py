@@ -5,7 +5,10 @@ Costs what the network costs; on several ranks one more collective for the norms
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,16 +24,31 @@ from train.session import Session
 from train.speed.micro import learn
 
 
-def replicate(network: Network, world: World, compiled: bool = False) -> nn.Module:
-    """Return the network as it is trained: under DDP where there are other ranks, or compiled."""
+def replicate(
+    network: Network, world: World, compiled: bool = False, static: bool = False
+) -> nn.Module:
+    """Return the network as it is trained: under DDP where there are other ranks, or compiled.
+
+    `static` says that every backward pass exchanges gradients, as none does with parts of a step.
+    """
     if compiled:
         return torch.compile(replicate(network, world))  # type: ignore[return-value]
     if world.size == 1:
         return network
     devices = [world.device.index] if world.device.type == "cuda" else None
+    # Weights of 1x1x1 have more than one name for their layout; nothing is slower for it.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     # The norms' statistics are averaged after each step; by itself DDP would keep rank 0's alone.
+    # torch 2.13 has another name for the option, and warns of the one of before.
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    no_sync: dict[str, Any] = {name: False}
     return DistributedDataParallel(
-        network, device_ids=devices, gradient_as_bucket_view=True, broadcast_buffers=False
+        network,
+        device_ids=devices,
+        gradient_as_bucket_view=True,
+        static_graph=static,
+        **no_sync,
     )
 
 

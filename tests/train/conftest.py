@@ -1,11 +1,15 @@
 """Training in this process, on one thread, as the processes that the tests start do."""
 
+import contextlib
+import os
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from manifests.console import Ui
 from manifests.dataset import Dataset
@@ -58,3 +62,34 @@ def same_weights() -> Callable[..., None]:
                 assert torch.equal(mine[name], theirs[name]), name
 
     return compare
+
+
+@pytest.fixture
+def together(tmp_path: Path) -> Callable[..., None]:
+    """Run a function of a World in so many forked processes, which are each other's ranks."""
+
+    def member(rank: int, ranks: int, function: Callable[[World], None], meeting: Path) -> int:
+        torch.set_num_threads(1)
+        try:
+            where = f"file://{meeting}"
+            dist.init_process_group("gloo", init_method=where, rank=rank, world_size=ranks)
+            function(World(rank, ranks, torch.device("cpu")))
+            dist.barrier()
+        except BaseException:
+            traceback.print_exc()
+            return 1
+        return 0
+
+    def run(ranks: int, function: Callable[[World], None]) -> None:
+        meeting, children = tmp_path / f"meeting{ranks}", []
+        for rank in range(ranks):
+            child = os.fork()
+            if not child:
+                with contextlib.suppress(BaseException):
+                    os._exit(member(rank, ranks, function, meeting))
+                os._exit(1)
+            children.append(child)
+        ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        assert ends == [0] * ranks
+
+    return run

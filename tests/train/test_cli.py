@@ -41,9 +41,27 @@ with joined("cpu") as world:
     loop.train(Dataset.open(root), options, Run(out), world, False, Ui(quiet=True))
     torch.save(ends[-1], f"{out}/rank{world.rank}.pt")
 """
+FAILING = """
+from manifests.errors import ClipmillError
+from train import loop
+
+real = loop._between_steps
+
+def between(session, stop):
+    real(session, stop)
+    if session.world.rank == 1:
+        raise ClipmillError("only rank 1 " + "knows why")
+
+loop._between_steps = between
+import clipmill
+clipmill.main()
+"""
 DYING = """
 import os, signal, sys
 from train import loop
+
+def first_time():
+    return os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
 
 real = loop._between_steps
 
@@ -176,6 +194,37 @@ def test_both_ranks_have_the_same_weights_and_statistics(learnable, torchrun, fi
     assert all(torch.equal(first[name], second[name]) for name in first)
     saved = checkpoint.load(run / "last.safetensors").weights
     assert all(torch.equal(first[name], saved[name]) for name in first)
+
+
+def test_a_rank_that_fails_ends_the_job_and_its_reason_is_told_once(learnable, torchrun, tmp_path):
+    script = tmp_path / "failing.py"
+    script.write_text(FAILING)
+    options = words(root=learnable, run=tmp_path / "run", batch=4, epochs=2000)
+    process = torchrun(script, "train", *options)
+    _, said = process.communicate(timeout=100)
+    assert process.returncode != 0
+    assert said.count("only rank 1 knows why") == 1, said
+    cause = said.partition("Root Cause")[2]
+    assert "rank      : 1 " in cause and "traceback : only rank 1 knows why" in cause
+    assert said.count("another process of this job has ended") == 1
+    assert "RuntimeError" not in said
+
+
+def test_a_job_whose_rank_is_killed_once_goes_on_by_itself(
+    learnable, torchrun, same_weights, alone, tmp_path
+):
+    script, run = tmp_path / "dying.py", tmp_path / "run"
+    script.write_text(DYING.replace("step == 2", "step == 2 and first_time()"))
+    options = UNEVEN | {"save_steps": 1, "dropout": 0.0}
+    process = torchrun(
+        *(script, "train", "--resume", *words(root=learnable, run=run, **options)),
+        options="--max-restarts=1",
+    )
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    assert "step-00000002.safetensors at epoch 1, step 2" in said, said
+    same_weights(run / "last.safetensors", alone / "last.safetensors", 1e-5)
+    assert column(run, "train_loss") == pytest.approx(column(alone, "train_loss"), abs=1e-5)
 
 
 def test_a_rank_that_dies_ends_the_job(learnable, torchrun, tmp_path):
