@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from manifests.errors import ClipmillError
 from model import reasons
@@ -102,8 +105,20 @@ def joined(device: str) -> Iterator[World]:
 
 
 def _join(size: int, place: torch.device) -> None:
+    """Meet the others where torchrun says, apart from those of before a restart.
+
+    Processes of one machine meet in one store for all restarts, where the addresses of the dead
+    still stand; what several machines do about it is in docs/training.md.
+    """
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    more: dict[str, Any] = {}
     try:
-        dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=PATIENCE)
+        if attempt != "0" and os.environ.get("GROUP_WORLD_SIZE") == "1":
+            store, number, _ = next(rendezvous("env://", timeout=PATIENCE))
+            store = PrefixStore(f"attempt-{attempt}", store)
+            more = {"store": store, "rank": number, "world_size": size}
+        backend = "nccl" if place.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE, **more)
     except ValueError as error:
         raise ClipmillError(
             f"WORLD_SIZE is {size}, but the other processes cannot be found ({error}). Start "

@@ -11,7 +11,7 @@ from manifests.dataset import Dataset
 from manifests.errors import ClipmillError
 from model.world import World
 from shards.reading import Reading
-from train.loop import evaluate
+from train.evaluation import evaluate
 from train.options import Options
 from train.run import Run
 from train.session import start
@@ -29,7 +29,8 @@ def test_val_counts_each_clip_once(learnable, together, tmp_path: Path, ranks: i
         options, run = Options(model="c3d", width=4, batch=5), Run(tmp_path / "run")
         how, root = Reading(workers=0), Dataset.open(str(learnable))
         session = start(root, options, run, world, QUIET, how)
-        found = evaluate(session)
+        assert session.val is not None
+        found = {**evaluate(session, session.val).result}
         assert found["clips"] == 9
         if world.first:
             out.write_text(json.dumps(found))
@@ -47,7 +48,9 @@ def test_val_counts_each_clip_once(learnable, together, tmp_path: Path, ranks: i
 def look_alone(root: Path, folder: Path) -> dict[str, float]:
     options, world = Options(model="c3d", width=4, batch=9), World(0, 1, torch.device("cpu"))
     run, how = Run(folder / "alone"), Reading(workers=0)
-    return evaluate(start(Dataset.open(str(root)), options, run, world, QUIET, how))
+    session = start(Dataset.open(str(root)), options, run, world, QUIET, how)
+    assert session.val is not None
+    return {**evaluate(session, session.val).result}
 
 
 def test_a_loss_that_is_none_is_told_alike_on_every_rank(together) -> None:
