@@ -21,26 +21,26 @@ from model import conv3d
 from model.metrics import Metrics
 from model.world import World
 from shards.reading import Reading
-from shards.stream import Stream
-from train import figures
+from train import figures, telling
 from train.ending import best_row
 from train.evaluation import evaluate, measured
 from train.inuse import holding, require_free
+from train.keeping import require_finite, restore, save, save_best
 from train.measured import Measured
 from train.newest import not_shared
 from train.optim import unreached
 from train.options import Options
 from train.recipe import text
 from train.run import Run
-from train.session import Session, require_finite, restore, save, save_best, start
+from train.session import Session
 from train.showing import showing
 from train.signals import Stop
+from train.start import start
 from train.step import replicate, step
 from train.trackers.names import NONE
 from train.trackers.opening import opened
 from train.trackers.told import Told
 
-MANY_DROPPED = 0.05  # of the clips of train
 SAVE, END, DIVERGED = 1, 2, 3  # what ranks may decide between two steps, the gravest last
 
 
@@ -97,7 +97,7 @@ def _begin(session: Session, going_on: bool, resume: bool, recut: bool) -> nn.Mo
             ui.note(f"nothing to resume: {run.folder} holds no {run.last.name}; starting anew")
     if world.first:  # again where a run goes on: to other epochs, or cut anew
         run.write_recipe(text(session.options, f"What {run.folder.name} was trained with."))
-    _say_dropped(session)
+    telling.dropped(session)
     for words in unreached(session.options):
         ui.warn(words)
     if session.world.first:
@@ -105,39 +105,6 @@ def _begin(session: Session, going_on: bool, resume: bool, recut: bool) -> nn.Mo
     for words in conv3d.warnings_here() if world.device.type == "cuda" else ():
         ui.warn(words)
     return replicate(session.network, world, session.ways.compiled, session.options.accumulate == 1)
-
-
-def _say_dropped(session: Session) -> None:
-    """Tell how many clips an epoch leaves out: always where they are many, else with -v."""
-    dropped, clips = session.train.dropped, len(session.train.samples)
-    if dropped:
-        text = f"{dropped} of {clips} clips an epoch fill no batch and are left out"
-        many = dropped > clips * MANY_DROPPED
-        cure = "; a --batch that divides their number more evenly leaves out fewer" if many else ""
-        (session.ui.note if many else session.ui.detail)(text + cure)
-    if repeated := session.train.repeated:
-        session.ui.detail(
-            f"{repeated} of {clips} clips an epoch come twice, to fill its last batch"
-        )
-
-
-def _say_lost(session: Session, stream: Stream) -> None:
-    """Warn of damaged clips that an epoch has left out, and of processes that died."""
-    if stream.left_out:
-        here = f"; here {stream.bad[0]}" if stream.bad else ""
-        lost = (
-            "1 damaged clip was"
-            if stream.left_out == 1
-            else f"{stream.left_out} damaged clips were"
-        )
-        session.ui.warn(f"{lost} left out in this epoch{here}")
-        stream.bad.clear()
-    if stream.restarts > session.restarts:
-        session.restarts = stream.restarts
-        session.ui.warn(
-            f"the processes that read shards have died {stream.restarts} times and went on; the "
-            "machine may be short of memory."
-        )
 
 
 def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
@@ -155,7 +122,7 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
             show.stepped(loss)
             asked = time.monotonic()
             _between_steps(session, stop)
-    _say_lost(session, stream)
+    telling.lost(session, stream)
     require_finite(session)
     found = {"train": measured(session, session.metrics)}  # waits for what the device still does
     seconds = time.monotonic() - started
@@ -164,7 +131,7 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
     for split, looked_at in (("val", session.val), ("test", session.test)):
         if looked_at is not None:
             found[split] = evaluate(session, looked_at, pictures=split == "val" and pictures)
-            _say_lost(session, looked_at)
+            telling.lost(session, looked_at)
     session.aside = time.monotonic() - started - seconds
     pace = {"clips_per_s": clips / seconds, "waiting": session.waited / seconds}
     pace["seconds"] = time.monotonic() - started
@@ -203,18 +170,7 @@ def _conclude(
         figures.write(session, epoch, found)
         labels = session.dataset.labels
         session.trackers.epoch(Told(session.log, found, labels, session.curve))
-        session.ui.note(_line(row, session.options.epochs))
+        session.ui.note(telling.line(row, session.options.epochs))
     if better:
         save_best(session)
     save(session)
-
-
-def _line(row: dict[str, Any], epochs: int) -> str:
-    val = ""
-    if row["val_loss"] is not None:
-        val = f"  val loss {row['val_loss']:.3f} top-1 {row['val_top1']:.1%}"
-    return (
-        f"epoch {row['epoch']}/{epochs}  train loss {row['train_loss']:.3f} "
-        f"top-1 {row['train_top1']:.1%}{val}  "
-        f"{row['clips_per_s']:.0f} clips/s, {row['waiting']:.1%} waiting for data"
-    )

@@ -278,7 +278,7 @@ def test_val_without_a_packed_clip_is_warned_of(learnable, fit, tmp_path, monkey
     def read(dataset, split, split_set):
         return real(dataset, "no such split" if split == "val" else split, split_set)
 
-    monkeypatch.setattr("train.session.read_samples", read)
+    monkeypatch.setattr("train.streams.read_samples", read)
     monkeypatch.setattr(stream, "read_samples", read)
     out = io.StringIO()
     ui = Ui(quiet=True, _consoles={"stderr": Console(file=out, width=400)})
@@ -374,14 +374,14 @@ def test_weights_that_are_no_numbers_are_not_saved(learnable, fit, tmp_path, mon
 
 
 def test_classes_without_a_clip_are_named(learnable, fit, tmp_path, monkeypatch):
-    from train import session
+    from train import streams
 
-    real = session._say_absent
+    real = streams._say_absent
 
     def say(stream, labels, ui):
         real(stream, [*labels, "yellow"], ui)
 
-    monkeypatch.setattr(session, "_say_absent", say)
+    monkeypatch.setattr(streams, "_say_absent", say)
     out = io.StringIO()
     ui = Ui(quiet=True, _consoles={"stderr": Console(file=out, width=400)})
     fit(learnable, tmp_path / "run", batch=24, epochs=1, ui=ui)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from train.session import class_weights
+from train.streams import class_weights
 
 
 def test_class_weights_let_every_class_count_alike():

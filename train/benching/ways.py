@@ -26,8 +26,9 @@ from train.benching import jpegs
 from train.benching.turns import Way
 from train.options import Options
 from train.run import Run
-from train.session import Session, start
+from train.session import Session
 from train.speed.ways import prepare
+from train.start import start
 from train.step import replicate, step
 
 SEED, PLAIN = "r2plus1d", "r2plus1d_18"
