@@ -24,6 +24,7 @@ from shards.reading import Reading
 from train import figures, telling
 from train.ending import best_row
 from train.evaluation import evaluate, measured
+from train.fitting import explained
 from train.inuse import holding, require_free
 from train.keeping import require_finite, restore, save, save_best
 from train.measured import Measured
@@ -117,7 +118,8 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
         asked = time.monotonic()
         for batch in stream:
             session.waited += time.monotonic() - asked
-            loss = step(session, replica, batch)
+            with explained(session, batch.pixels):
+                loss = step(session, replica, batch)
             session.watch.saw(stream.progress, loss, batch.rows)
             show.stepped(loss)
             asked = time.monotonic()
