@@ -14,7 +14,8 @@ from shards.reading import Reading
 from train.fitting import explained, out_of_memory
 from train.options import Options
 from train.run import Run
-from train.session import Session, start
+from train.session import Session
+from train.start import start
 
 ALONE = World(0, 1, torch.device("cpu"))
 

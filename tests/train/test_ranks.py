@@ -14,7 +14,7 @@ from shards.reading import Reading
 from train.evaluation import evaluate
 from train.options import Options
 from train.run import Run
-from train.session import start
+from train.start import start
 from train.watch import Watch
 
 QUIET = Ui(quiet=True)
