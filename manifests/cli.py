@@ -115,7 +115,10 @@ def ends(say: Say, speaks: bool = True, again: str = AGAIN) -> Iterator[Ui]:
     try:
         yield ui
     except ClipmillError as error:
-        _fail(ui, str(error), error.exit_code, error)
+        text = str(error)
+        if isinstance(error, StoppedError) and again != AGAIN and "--resume" not in text:
+            text = f"{text} {again}"
+        _fail(ui, text, error.exit_code, error)
     except BrokenPipeError:
         raise  # who read the output has gone: typer ends without a word
     except OSError as error:

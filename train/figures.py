@@ -34,9 +34,12 @@ def row(
 ) -> dict[str, Any]:
     """Return an epoch's figures by the columns of the table `metrics`; None where there are none.
 
-    `found` is what was measured by split; `pace` has clips_per_s, waiting (0 to 1) and seconds.
+    `found` is what was measured by split; `pace` has seconds and, where clips of train were left
+    when the epoch was gone on with, clips_per_s and waiting (0 to 1).
     """
     figures: dict[str, Any] = {
+        "clips_per_s": None,
+        "waiting": None,
         "epoch": epoch + 1,
         "step": session.train.progress,
         "clips": clips_seen(session),

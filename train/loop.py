@@ -135,8 +135,9 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
             found[split] = evaluate(session, looked_at, pictures=split == "val" and pictures)
             telling.lost(session, looked_at)
     session.aside = time.monotonic() - started - seconds
-    pace = {"clips_per_s": clips / seconds, "waiting": session.waited / seconds}
-    pace["seconds"] = time.monotonic() - started
+    pace = {"seconds": time.monotonic() - started}
+    if clips:  # else it was interrupted after its last step, and has no pace
+        pace |= {"clips_per_s": clips / seconds, "waiting": session.waited / seconds}
     _conclude(session, epoch, found, pace)
 
 

@@ -1,6 +1,7 @@
 """What an epoch shows while it runs: the bar with its words, and the curve of the loss by steps.
 
-Looking at the loss waits for the device, so it is looked at every `log_steps` steps only.
+Looking at the loss waits for the device, so it is looked at every `log_steps` steps only, and at
+an epoch's first and last: also epochs of few steps have their loss.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class Showing:
         """Count a step that had this loss, a scalar on the device."""
         session = self._session
         self._progress.advance(session.options.batch)
-        if session.train.step % session.options.log_steps == 0 and session.world.first:
+        step, ends = session.train.step, (1, len(session.train))
+        due = step in ends or step % session.options.log_steps == 0
+        if due and session.world.first:
             self._progress.advance(0, self._look(loss))
 
     def _look(self, loss: Tensor) -> str:

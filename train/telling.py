@@ -49,8 +49,10 @@ def line(row: Mapping[str, Any], epochs: int) -> str:
     val = ""
     if row["val_loss"] is not None:
         val = f"  val loss {row['val_loss']:.3f} top-1 {row['val_top1']:.1%}"
+    pace = ""
+    if row["clips_per_s"] is not None:
+        pace = f"  {row['clips_per_s']:.0f} clips/s, {row['waiting']:.1%} waiting for data"
     return (
         f"epoch {row['epoch']}/{epochs}  train loss {row['train_loss']:.3f} "
-        f"top-1 {row['train_top1']:.1%}{val}  "
-        f"{row['clips_per_s']:.0f} clips/s, {row['waiting']:.1%} waiting for data"
+        f"top-1 {row['train_top1']:.1%}{val}{pace}"
     )

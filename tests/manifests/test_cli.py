@@ -113,3 +113,10 @@ def test_quiet_says_what_is_still_said():
     kind = get_type_hints(Say, include_extras=True)["quiet"]
     (option,) = [item for item in get_args(kind)[1:] if hasattr(item, "help")]
     assert option.help == "Say nothing but warnings and errors."
+
+
+def test_what_the_environment_stopped_names_the_cure_of_its_verb(capsys):
+    for text, told in (("the disk is full.", 1), ("in use; go on by --resume.", 0)):
+        with pytest.raises(typer.Exit), ends(Say(), again="Go on with --resume."):
+            raise StoppedError(text)
+        assert capsys.readouterr().err.count("Go on with --resume.") == told

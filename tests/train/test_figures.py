@@ -125,3 +125,25 @@ def test_600_classes_cost_little():
 def test_parquet_is_read_by_anybody(trained, tmp_path):
     shutil.copy(trained / "metrics.parquet", tmp_path / "copy.parquet")
     assert pq.read_table(tmp_path / "copy.parquet").num_rows == 3
+
+
+def test_an_epoch_interrupted_after_its_last_step_has_no_pace(
+    learnable, fit, trained, tmp_path, monkeypatch
+):
+    from train import loop
+
+    real = loop._between_steps
+
+    def between(session, stop):
+        stop.asked = session.train.step == len(session.train)
+        real(session, stop)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_between_steps", between)
+        with pytest.raises(KeyboardInterrupt):
+            fit(learnable, tmp_path / "run", **OPTIONS)
+    fit(learnable, tmp_path / "run", resume=True, **OPTIONS)
+    rows = read(tmp_path / "run")
+    assert [row["clips_per_s"] is None for row in rows] == [True, False, False]
+    assert [row["waiting"] is None for row in rows] == [True, False, False]
+    assert [row["train_loss"] for row in rows] == [row["train_loss"] for row in read(trained)]

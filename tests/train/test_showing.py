@@ -7,6 +7,7 @@ from rich.console import Console
 
 from manifests import progress
 from manifests.console import Ui
+from model import checkpoint
 
 
 def shown(learnable, fit, folder, width: int, terminal: bool, **options) -> str:
@@ -45,3 +46,12 @@ def test_of_an_epoch_that_goes_on_the_rate_counts_only_what_is_new(learnable, fi
     said = shown(learnable, fit, tmp_path / "run", 200, False, resume=True, epochs=2)
     assert "resuming" in said
     assert said.count("epoch 2/2") == 1
+
+
+def test_an_epoch_of_few_steps_has_its_loss_too(learnable, fit, tmp_path):
+    few = {"batch": 12, "log_steps": 10}  # two steps an epoch
+    said = shown(learnable, fit, tmp_path / "run", 80, terminal=True, **few)
+    assert re.search(r"\n  loss \d+\.\d{3}, top-1 ", said)
+    state = checkpoint.load(tmp_path / "run" / "last.safetensors").state
+    assert state is not None
+    assert state["curve"]["points"][:, 0].tolist() == [12, 24, 36, 48, 60, 72]

@@ -35,12 +35,14 @@ def worst(errors: Sequence[Wrong], labels: Sequence[str]) -> bytes:
     scale = max(1, round(64 / high))  # frames of a few pixels, of small experiments
     high, wide = high * scale, wide * scale
     row = LINE + high + GAP
-    width = max(frames * (wide + GAP) + GAP, LEAST_WIDTH)
+    over = [lettered(said(error, labels), LETTERS) for error in errors]
+    longest = max(round(font.getlength(words)) for font, words in over)
+    width = max(frames * (wide + GAP) + GAP, longest + 2 * GAP, LEAST_WIDTH)
     picture = Image.new("RGB", (width, row * len(errors) + GAP), "white")
     draw = ImageDraw.Draw(picture)
     for number, error in enumerate(errors):
         top = number * row
-        font, words = lettered(said(error, labels), LETTERS)
+        font, words = over[number]
         draw.text((GAP, top + GAP), words, fill="black", font=font)
         for place, frame in enumerate(error.frames):
             shown = Image.fromarray(frame).resize((wide, high), Image.Resampling.NEAREST)
