@@ -16,25 +16,7 @@ from manifests import scratch
 from manifests.content import Content
 from manifests.errors import ClipmillError
 from manifests.scratch import Scratch
-
-SIZE = 10_000
-
-
-def bytes_of(name: str) -> bytes:
-    return random.Random(name).randbytes(SIZE)
-
-
-def fetching(name: str, counted: list[str] | None = None) -> Callable[[int], None]:
-    def fetch(fd: int) -> None:
-        if counted is not None:
-            counted.append(name)
-        os.pwrite(fd, bytes_of(name), 0)
-
-    return fetch
-
-
-def files(place: Path) -> list[Path]:
-    return sorted((place / "files").iterdir())
+from tests.manifests.copies import SIZE, bytes_of, fetching, files
 
 
 def test_a_copy_is_fetched_once_and_again_when_it_was_removed(tmp_path: Path) -> None:

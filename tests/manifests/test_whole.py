@@ -2,10 +2,8 @@
 
 import hashlib
 import os
-import random
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,31 +12,13 @@ import xxhash
 from manifests import records, scratch, whole
 from manifests.content import Content
 from manifests.scratch import Scratch
-
-SIZE = 10_000
-
-
-def bytes_of(name: str) -> bytes:
-    return random.Random(name).randbytes(SIZE)
+from tests.manifests.copies import SIZE, bytes_of, fetching, files
 
 
 def content_of(name: str, kind: str = "xxh3") -> Content:
     data = bytes_of(name)
     digest = xxhash.xxh3_64_hexdigest(data) if kind == "xxh3" else hashlib.sha256(data).hexdigest()
     return Content(kind, digest, SIZE)  # type: ignore[arg-type]
-
-
-def fetching(name: str, counted: list[str] | None = None) -> Callable[[int], None]:
-    def fetch(fd: int) -> None:
-        if counted is not None:
-            counted.append(name)
-        os.pwrite(fd, bytes_of(name), 0)
-
-    return fetch
-
-
-def files(place: Path) -> list[Path]:
-    return sorted((place / "files").iterdir())
 
 
 def cut(data: bytes, how: str) -> bytes:

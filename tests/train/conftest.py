@@ -22,12 +22,20 @@ from train.run import Run
 ALONE = World(0, 1, torch.device("cpu"))
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+@contextlib.contextmanager
+def single() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with single():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +51,8 @@ def fit() -> Callable[..., dict[str, Any]]:
         ui = options.pop("ui", Ui(quiet=True))
         more = {name: options.pop(name) for name in ("how", "recut") if name in options}
         dataset, run = Dataset.open(str(root)), Run(folder)
-        return train(dataset, Options(**options), run, ALONE, resume, ui, **more)
+        with single():  # where a fixture of a whole file trains, too
+            return train(dataset, Options(**options), run, ALONE, resume, ui, **more)
 
     return fitted
 

@@ -89,11 +89,8 @@ def column(folder: Path, name: str) -> list[float]:
 @pytest.fixture(scope="module")
 def alone(learnable, fit, tmp_path_factory) -> Path:
     """One process with the batches that two shall share."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("alone") / "run"
     fit(learnable, folder, **UNEVEN)
-    torch.set_num_threads(threads)
     return folder
 
 

@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from manifests import tables
 from manifests.dataset import Dataset
@@ -27,10 +26,7 @@ def read(folder, name="metrics.parquet", table="metrics"):
 @pytest.fixture(scope="module")
 def trained(learnable, fit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("figures") / "run"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     fit(learnable, folder, **OPTIONS)
-    torch.set_num_threads(threads)
     return folder
 
 

@@ -66,10 +66,7 @@ def learned(folder: Path) -> list[list[str]]:
 @pytest.fixture(scope="module")
 def undisturbed(learnable, fit, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     fit(learnable, folder, **BUSY)
-    torch.set_num_threads(threads)
     return folder
 
 

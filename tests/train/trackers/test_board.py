@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
@@ -46,10 +45,7 @@ def untimed(points: dict[str, list[tuple[int, float]]]) -> dict[str, list[tuple[
 @pytest.fixture(scope="module")
 def undisturbed(learnable, fit, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("board") / "run"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     fit(learnable, folder, **OPTIONS, **BOARD)
-    torch.set_num_threads(threads)
     return folder
 
 
