@@ -21,7 +21,7 @@ from model import conv3d
 from model.metrics import Metrics
 from model.world import World
 from shards.reading import Reading
-from train import figures, telling
+from train import figures, norms, telling
 from train.ending import best_row
 from train.evaluation import evaluate, measured
 from train.fitting import explained
@@ -129,6 +129,7 @@ def _epoch(session: Session, replica: nn.Module, stop: Stop) -> None:
     found = {"train": measured(session, session.metrics)}  # waits for what the device still does
     seconds = time.monotonic() - started
     session.metrics = Metrics(session.network.spec.num_classes, session.world.device)
+    norms.measure(session)
     pictures = session.options.tracker != (NONE,)  # on all ranks alike
     for split, looked_at in (("val", session.val), ("test", session.test)):
         if looked_at is not None:

@@ -95,6 +95,12 @@ class Options:
     ema: float = setting(
         0.0, "Decay a step of averaged weights, such as 0.99 (0: off).", 0.0, 0.999999
     )
+    precise_norms: int = setting(
+        0,
+        "Clips of train on which norms are measured anew before each look at val (0: off).",
+        0,
+        10_000_000,
+    )
     optimizer: str = setting("adam", "How weights are moved.", among=OPTIMIZERS, panel=RATE)
     lr: float = setting(1e-4, "Learning rate.", 1e-12, 100.0, panel=RATE)
     scale_lr: int = setting(

@@ -61,6 +61,7 @@ class Session:
     restarts: int = 0
     watch: Watch = field(default_factory=Watch)
     test: Stream | None = None
+    measuring: Stream | None = None
     curve: Curve = field(default_factory=Curve)
     trackers: Trackers = field(default_factory=Trackers)
 
@@ -76,6 +77,6 @@ class Session:
     def close(self) -> None:
         """End the processes that read shards, and tell the trackers that it is over."""
         self.trackers.close()
-        for stream in (self.train, self.val, self.test):
+        for stream in (self.train, self.val, self.test, self.measuring):
             if stream is not None:
                 stream.close()

@@ -65,6 +65,7 @@ def start(
         train=streams.train,
         val=streams.val,
         test=streams.test,
+        measuring=streams.measuring,
         metrics=Metrics(classes, world.device),
         ways=ways,
         scaler=precision.scaler(ways.precision, world.device),

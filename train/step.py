@@ -19,6 +19,7 @@ from model.world import World
 from shards.batches import Batch
 from train import average
 from train.inputs import Inputs, inputs, loss_of
+from train.norms import average_over_ranks
 from train.optim import factor_at, scale_rates
 from train.session import Session
 from train.speed.micro import learn
@@ -73,7 +74,7 @@ def step(session: Session, replica: nn.Module, batch: Batch) -> Tensor:
     )
     session.scaler.step(session.optimizer)
     session.scaler.update()
-    _average_buffers(session.network, session.world)
+    average_over_ranks(session.network, session.world)
     if session.average is not None:
         average.update(session.average, session.network, options.ema, number)
     session.metrics.update(logits, given.labels, given.valid)
@@ -96,18 +97,3 @@ def _set_rate(session: Session, step: int) -> None:
     if options.schedule != "plateau" or (warmup and step <= warmup):
         factor = factor_at(options, step, steps)
         scale_rates(session.optimizer, [group["base_lr"] for group in groups], factor)
-
-
-def _average_buffers(network: Network, world: World) -> None:
-    """Average the norms' running statistics, to which each rank has added its own clips.
-
-    After every step, so that a checkpoint of rank 0 holds them whole at any moment.
-    """
-    buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
-    if world.size == 1 or not buffers:
-        return
-    whole = torch.cat([buffer.reshape(-1) for buffer in buffers])
-    mean = world.total({"": whole})[""] / world.size
-    parts = mean.split([buffer.numel() for buffer in buffers])
-    for buffer, part in zip(buffers, parts, strict=True):
-        buffer.copy_(part.view_as(buffer))

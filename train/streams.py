@@ -23,11 +23,12 @@ from train.watch import NAMED
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """What a run reads; val and test None are not looked at."""
+    """What a run reads; what is None is not looked at. `measuring` is for train/norms.py."""
 
     train: Stream
     val: Stream | None
     test: Stream | None
+    measuring: Stream | None
 
 
 def open_streams(
@@ -57,7 +58,12 @@ def open_streams(
         raise ClipmillError("train holds clips without a label; put them into another split.")
     _say_absent(stream, dataset.labels, ui)
     val = _val(dataset, window, reading, ui)
-    return Streams(stream, val, _test(dataset, window, reading) if options.test else None)
+    test = _test(dataset, window, reading) if options.test else None
+    measuring = None
+    if options.precise_norms:
+        reading["reading"] = dataclasses.replace(reading["reading"], workers=0)
+        measuring = Stream(dataset, "train", window, train=True, tail="drop", **reading)
+    return Streams(stream, val, test, measuring)
 
 
 def _val(dataset: Dataset, window: Window, reading: dict[str, Any], ui: Ui) -> Stream | None:

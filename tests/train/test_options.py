@@ -100,6 +100,7 @@ CHANGED = {
     "seed": 1,
     "lanes": 2,
     "tail": "pad",
+    "precise_norms": 8,
     "precision": "bf16",
     "hue": 0.1,
     "flip_except": ("left",),
