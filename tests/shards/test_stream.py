@@ -202,9 +202,9 @@ def test_jpeg_shards_give_the_same_clips_about(
 def test_labels_and_random_numbers(make: Callable[..., Dataset]) -> None:
     for batch in stream(make()):
         assert batch.labels.tolist() == [0] * 5
-        assert batch.random.shape == (5, 8)
+        assert batch.random.shape == (5, 10)
         assert batch.random.min() >= 0 and batch.random.max() < 1
-        assert len(set(batch.random.flatten().tolist())) == 40
+        assert len(set(batch.random.flatten().tolist())) == 50
 
 
 def test_clips_without_a_label(make: Callable[..., Dataset]) -> None:

@@ -61,7 +61,8 @@ def started(place: Path, title: str, **environment: str) -> subprocess.Popen[str
     path = f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"
     settings = {"PATH": path, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"} | environment
     return subprocess.Popen(
-        ["bash", "-c", BLOCKS[title]],
+        # A shell cannot trap what its parent ignores.
+        ["env", "--default-signal=USR1", "bash", "-c", BLOCKS[title]],
         cwd=place,
         env=os.environ | settings,
         stdout=subprocess.PIPE,
