@@ -20,6 +20,8 @@ from model.world import World
 from train.options import Options
 from train.splits import train_all
 
+# All stand on runs that take 40 s to train, once a process.
+pytestmark = pytest.mark.xdist_group("split sets")
 ALONE = World(0, 1, torch.device("cpu"))
 SETS = ["split1", "split2", "split3"]
 
