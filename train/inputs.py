@@ -35,7 +35,7 @@ def inputs(session: Session, batch: Batch) -> Inputs:
     """Return what a step takes of a batch; a batch without a real clip stays whole."""
     options, device = session.options, session.world.device
     partner = torch.from_numpy(mixup.partners(batch.valid.numpy())).to(device, non_blocking=True)
-    batch = _real(batch)
+    batch = real(batch)
     labels = batch.labels.to(device, non_blocking=True)
     random = batch.random.to(device, non_blocking=True)
     pixels = _changed(session, batch.pixels.to(device, non_blocking=True), random)
@@ -92,15 +92,15 @@ def loss_of(
     return torch.lerp(own, other, given.part[rows]).sum()
 
 
-def _real(batch: Batch) -> Batch:
-    """The batch without padding, which would count in the norms' statistics.
+def real(batch: Batch) -> Batch:
+    """Return the batch without padding, which would count in the norms' statistics; none: whole.
 
     Padding stands at the end of a share that is one clip shorter, and where a clip was damaged.
     """
-    real = batch.valid
-    if bool(real.all()) or not bool(real.any()):
+    valid = batch.valid
+    if bool(valid.all()) or not bool(valid.any()):
         return batch
-    there = real.to(batch.pixels.device)
+    there = valid.to(batch.pixels.device)
     return Batch(
-        batch.pixels[there], batch.labels[there], batch.rows[real.numpy()], batch.random[there]
+        batch.pixels[there], batch.labels[there], batch.rows[valid.numpy()], batch.random[there]
     )

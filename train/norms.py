@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as AnyNorm  # what all sizes o
 
 from model.layers import Network
 from model.world import World
+from train.inputs import real
 from train.session import Session
 
 
@@ -53,8 +54,8 @@ def measure(session: Session) -> None:
     with session.computing():
         for batch in itertools.islice(stream, batches):
             if bool(batch.valid.any()):
-                real = batch.pixels[batch.valid].to(session.world.device)
-                network(session.normalise(real).contiguous(memory_format=session.ways.layout))
+                pixels = real(batch).pixels.to(session.world.device)
+                network(session.normalise(pixels).contiguous(memory_format=session.ways.layout))
     stream.load_state_dict(beginning)
     for norm, momentum in zip(norms, usual, strict=True):
         norm.momentum = momentum
