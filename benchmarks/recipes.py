@@ -11,16 +11,14 @@ results/recipes.json as it ends; with --work a stopped measurement goes on.
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from machine import about
-from stored_window import ARMS, PICTURE, all_runs, make_root, run, top1
+from stored_window import ARMS, PICTURE, all_runs, asked, make_root, run, top1
 from ucf101_3class import VIEWS
 
 STORED = ARMS["64 frames of video"]
@@ -76,15 +74,7 @@ def measure(
 
 def main() -> None:
     """Measure, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, help="keep everything in this folder; go on from it")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        work = chosen.work or Path(temporary)
-        result = measure(work, RECIPES, chosen.seeds, chosen.jobs, COMMON)
-    print(json.dumps(result["top1"], indent=1))
+    asked(__doc__, SEEDS, lambda work, seeds, jobs: measure(work, RECIPES, seeds, jobs, COMMON))
 
 
 if __name__ == "__main__":

@@ -160,18 +160,28 @@ def measure(
     return all_runs("stored_window", result, runs, list(arms), jobs)
 
 
-def main() -> None:
-    """Measure, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def asked(
+    about_it: str | None, seeds: Iterable[int], measured: Callable[[Path, list[int], int], Any]
+) -> None:
+    """Measure what the command line says, given folder, seeds and jobs; print the accuracies."""
+    parser = argparse.ArgumentParser(description=about_it)
     parser.add_argument("--work", type=Path, help="keep everything in this folder; go on from it")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
     chosen = parser.parse_args()
-    sys.path.insert(0, str(REPO))
     with tempfile.TemporaryDirectory() as temporary:
-        work = chosen.work or Path(temporary)
-        result = measure(work, list(ARMS), chosen.seeds, chosen.jobs, TRAINING)
+        result = measured(chosen.work or Path(temporary), chosen.seeds, chosen.jobs)
     print(json.dumps(result["top1"], indent=1))
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    sys.path.insert(0, str(REPO))
+    asked(
+        __doc__,
+        SEEDS,
+        lambda work, seeds, jobs: measure(work, list(ARMS), seeds, jobs, TRAINING),
+    )
 
 
 if __name__ == "__main__":
